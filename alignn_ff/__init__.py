@@ -1,0 +1,34 @@
+"""ALIGNN force fields: `atoms.calc = AlignnFFCalculator()` and the trainer behind it.
+
+Importing the package loads nothing heavy: torch, ASE and matplotlib come with the first name that needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from alignn_ff._version import __version__
+
+_PUBLIC = {
+    "AlignnFFCalculator": "alignn_ff.calculator.ase",
+    "AtomGraph": "alignn_ff.graph",
+    "evaluate": "alignn_ff.evaluate",
+    "load_potential": "alignn_ff.pretrained",
+    "run_eos": "alignn_ff.workflows.eos",
+    "run_md": "alignn_ff.workflows.md",
+    "run_relax": "alignn_ff.workflows.relax",
+    "train": "alignn_ff.training",
+}
+
+__all__ = [*sorted(_PUBLIC), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'alignn_ff' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

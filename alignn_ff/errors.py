@@ -1,0 +1,43 @@
+"""Errors a user can meet. Each message says what was seen, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class AlignnFFError(Exception):
+    """Base of every error raised on purpose; the command line prints it as one paragraph and exits with 2."""
+
+
+class ConfigError(AlignnFFError):
+    """A configuration that cannot be honoured: unknown field, bad value, contradiction."""
+
+
+class DataError(AlignnFFError):
+    """Training or evaluation data that cannot be used as it stands."""
+
+
+class StructureError(AlignnFFError):
+    """A structure no potential can evaluate: NaN positions, overlapping atoms, no atoms."""
+
+
+class UnknownElementError(StructureError):
+    """A structure holds an element the potential was not trained on."""
+
+
+class CheckpointError(AlignnFFError):
+    """A model file that is not one, is damaged, or comes from another format version."""
+
+
+class ModelNotFoundError(AlignnFFError):
+    """A model name that is neither in the registry nor a file."""
+
+
+class OutputExistsError(AlignnFFError):
+    """An output file or folder that exists already and that nobody asked to overwrite."""
+
+
+class OutputWriteError(AlignnFFError):
+    """An output file that could not be written (full disk, no permission); nothing was left half-written."""
+
+
+class RunawayError(AlignnFFError):
+    """A simulation that left the regime of physics; the last good frame was kept."""

@@ -1,0 +1,72 @@
+"""Files that appear whole or not at all, and folders nobody overwrites by accident."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from alignn_ff.errors import OutputExistsError, OutputWriteError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary sibling of `path` that takes its name once the block ends well.
+
+    Raises:
+        OutputWriteError: the file could not be written; whatever stood at `path` before still stands.
+    """
+    path = Path(path)
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix, delete=False) as f:
+            draft = Path(f.name)
+    except OSError as error:
+        raise OutputWriteError(f"{path}: cannot be written ({error.strerror}). Choose another folder.") from error
+    try:
+        yield draft
+        draft.chmod(0o666 & ~_umask())  # a NamedTemporaryFile is private; a result is not
+        os.replace(draft, path)
+    except OSError as error:
+        raise OutputWriteError(
+            f"{path}: writing failed ({error.strerror or error}); nothing was left half-written. "
+            "Free some space or choose another folder."
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    with atomic_path(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def prepare_folder(path: str | Path, *, overwrite: bool = False, resume: bool = False) -> Path:
+    """An output folder that is new, or that the caller said may be overwritten (emptied) or resumed (kept).
+
+    Raises:
+        OutputExistsError: the folder holds files and neither `overwrite` nor `resume` was given.
+    """
+    path = Path(path)
+    if path.is_file():
+        raise OutputExistsError(f"{path} is a file; an output folder was expected. Choose another name.")
+    if path.is_dir() and any(path.iterdir()) and not resume:
+        if not overwrite:
+            raise OutputExistsError(
+                f"output folder {path} exists and is not empty. Choose another one, or pass --overwrite to replace it."
+            )
+        shutil.rmtree(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputWriteError(f"output folder {path} cannot be made ({error.strerror}).") from error
+    return path
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
