@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,21 +43,22 @@ def write_text(path: str | Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
-def prepare_folder(path: str | Path, *, overwrite: bool = False, resume: bool = False) -> Path:
-    """An output folder that is new, or that the caller said may be overwritten (emptied) or resumed (kept).
+def prepare_folder(path: str | Path, *, reuse: bool = False) -> Path:
+    """An output folder that is new or empty, unless the caller said that files in it may be replaced.
+
+    Nothing is deleted here: whoever writes into a reused folder replaces the files it writes, and only those.
 
     Raises:
-        OutputExistsError: the folder holds files and neither `overwrite` nor `resume` was given.
+        OutputExistsError: the folder holds files and `reuse` was not given.
     """
     path = Path(path)
     if path.is_file():
         raise OutputExistsError(f"{path} is a file; an output folder was expected. Choose another name.")
-    if path.is_dir() and any(path.iterdir()) and not resume:
-        if not overwrite:
-            raise OutputExistsError(
-                f"output folder {path} exists and is not empty. Choose another one, or pass --overwrite to replace it."
-            )
-        shutil.rmtree(path)
+    if path.is_dir() and any(path.iterdir()) and not reuse:
+        raise OutputExistsError(
+            f"output folder {path} exists and is not empty. Choose another one, or pass --overwrite to replace "
+            "the files in it."
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
