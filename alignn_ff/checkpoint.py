@@ -1,0 +1,130 @@
+"""One deployable file: weights as safetensors, everything else as JSON in its header. No pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from alignn_ff._version import __version__
+from alignn_ff.errors import CheckpointError
+from alignn_ff.files import atomic_path
+from alignn_ff.models import Potential, build
+
+FORMAT_VERSION = 1
+
+_HEADER = "alignn_ff"
+_UNITS = {"energy": "eV", "length": "Å", "stress": "eV/Å³, positive in tension"}
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Checkpoint(NamedTuple):
+    """A potential and what is known of it.
+
+    Attributes:
+        potential: on the CPU, in evaluation mode, in the precision it was saved in.
+        facts: free JSON: training data, settings, metrics, citation, licence.
+        sha256: of the file.
+    """
+
+    potential: Potential
+    facts: dict[str, Any]
+    sha256: str
+
+
+def save_checkpoint(path: str | Path, potential: Potential, facts: Mapping[str, Any] | None = None) -> None:
+    """Write `potential` with its `facts` (JSON-able), whole or not at all.
+
+    Raises:
+        OutputWriteError: full disk, no permission.
+    """
+    header = {
+        "format_version": FORMAT_VERSION,
+        "written_by": f"alignn-ff {__version__}",
+        "config": potential.config,
+        "elements": list(potential.elements),
+        "cutoff": potential.cutoff,
+        "receptive_field": potential.receptive_field,
+        "dtype": str(potential.dtype).removeprefix("torch."),
+        "units": _UNITS,
+        "facts": dict(facts or {}),
+    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in potential.state_dict().items()}
+    with atomic_path(path) as draft:
+        try:
+            save_file(tensors, draft, metadata={_HEADER: json.dumps(header)})
+        except SafetensorError as error:  # how safetensors reports a failed write
+            raise OSError(str(error)) from error
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read what `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: no such file, another kind of file, damaged, another format version, weights missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such model file.")
+    header, tensors = _read(path)
+    version = header.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: has format version {version}; this alignn-ff {__version__} reads version {FORMAT_VERSION}. "
+            "Update alignn-ff to read it."
+        )
+    absent = {"config", "dtype", "facts"} - set(header)
+    if absent or header["dtype"] not in _DTYPES:
+        raise CheckpointError(f"{path}: its header lacks a valid {', '.join(sorted(absent)) or 'dtype'}; it is damaged.")
+    potential = build(header["config"]).to(_DTYPES[header["dtype"]]).eval()
+    _load_weights(potential, tensors, path)
+    return Checkpoint(potential, header["facts"], file_sha256(path))
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """The JSON header alone, without building the potential.
+
+    Raises:
+        CheckpointError: not a checkpoint of this package.
+    """
+    return _read(Path(path))[0]
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a readable .safetensors model ({error}). It may be truncated or another kind of file; "
+            "copy or download it again."
+        ) from error
+    if _HEADER not in metadata:
+        raise CheckpointError(f"{path}: a .safetensors file, but not written by alignn-ff (no `{_HEADER}` in its header).")
+    return json.loads(metadata[_HEADER]), tensors
+
+
+def _load_weights(potential: Potential, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    wanted = potential.state_dict()
+    missing, surplus = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
+    if missing or surplus:
+        raise CheckpointError(
+            f"{path}: weights do not fit the model its header describes: missing {missing or 'none'}, "
+            f"surplus {surplus or 'none'}. The file is damaged or was edited."
+        )
+    wrong = [name for name in wanted if wanted[name].shape != tensors[name].shape]
+    if wrong:
+        raise CheckpointError(f"{path}: weights {wrong} have other shapes than the header's model; the file is damaged.")
+    potential.load_state_dict(tensors)

@@ -1,0 +1,1 @@
+"""Labelled structures: reading, checking, splitting, batching."""

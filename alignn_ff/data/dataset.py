@@ -1,0 +1,102 @@
+"""Labelled graphs with edges, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from alignn_ff.data.sources import Sample
+from alignn_ff.graph import AtomGraph, concat, to_device
+from alignn_ff.io import Targets
+from alignn_ff.neighbors import connect
+
+
+class Budget(NamedTuple):
+    """How large a batch may grow: structures, and where given also atoms and edges."""
+
+    structures: int
+    atoms: int | None = None
+    edges: int | None = None
+
+
+class Batch(NamedTuple):
+    """A graph of G structures and its labels."""
+
+    graph: AtomGraph
+    targets: Targets
+
+
+class Dataset:
+    """Samples connected up to one cutoff.
+
+    Edges are found on first use and kept while they fit `memory_mb`; beyond that they are found anew each time.
+    """
+
+    def __init__(self, samples: Sequence[Sample], cutoff: float, angle_cutoff: float | None, memory_mb: float = 2000.0) -> None:
+        self.samples = list(samples)
+        self.cutoff = cutoff
+        self.angle_cutoff = angle_cutoff
+        self._memory_left = memory_mb * 1e6
+        self._kept: dict[int, AtomGraph] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def graph(self, index: int) -> AtomGraph:
+        """The connected graph of one sample."""
+        if index in self._kept:
+            return self._kept[index]
+        graph = connect(self.samples[index].graph, self.cutoff, angle_cutoff=self.angle_cutoff)
+        size = sum(t.nbytes for t in graph if t is not None)
+        if size <= self._memory_left:
+            self._memory_left -= size
+            self._kept[index] = graph
+        return graph
+
+    def batch(self, indices: Sequence[int], device: torch.device | None = None) -> Batch:
+        """The samples of `indices` as one graph with labels, in that order."""
+        graph = concat([self.graph(i) for i in indices])
+        targets = Targets(*(torch.cat(parts) for parts in zip(*(self.samples[i].targets for i in indices), strict=True)))
+        if device is None:
+            return Batch(graph, targets)
+        return Batch(to_device(graph, device), Targets(*(t.to(device) for t in targets)))
+
+    def batches(self, budget: Budget, generator: torch.Generator | None = None) -> list[list[int]]:
+        """Indices of every sample once, packed in order (shuffled where a generator is given) under `budget`.
+
+        A sample larger than the budget still gets a batch of its own; no sample is dropped.
+        """
+        order = range(len(self)) if generator is None else torch.randperm(len(self), generator=generator).tolist()
+        return list(self._pack(order, budget))
+
+    def mean_neighbors(self) -> float:
+        """Edges per atom over all samples."""
+        edges = sum(len(self.graph(i).edge_src) for i in range(len(self)))
+        return edges / sum(len(s.graph.numbers) for s in self.samples)
+
+    def _pack(self, order: Sequence[int], budget: Budget) -> Iterator[list[int]]:
+        packed: list[int] = []
+        atoms = edges = 0
+        for i in order:
+            n = len(self.samples[i].graph.numbers)
+            e = len(self.graph(i).edge_src) if budget.edges else 0
+            full = (
+                len(packed) >= budget.structures
+                or (budget.atoms is not None and atoms + n > budget.atoms)
+                or (budget.edges is not None and edges + e > budget.edges)
+            )
+            if packed and full:
+                yield packed
+                packed, atoms, edges = [], 0, 0
+            packed.append(i)
+            atoms, edges = atoms + n, edges + e
+        if packed:
+            yield packed
+
+
+def elements_of(samples: Sequence[Sample]) -> Tensor:
+    """Atomic numbers that occur, ascending, int64."""
+    return torch.unique(torch.cat([s.graph.numbers for s in samples]))

@@ -1,0 +1,40 @@
+"""Checks on labels that shapes alone do not catch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from alignn_ff.data.sources import Sample
+
+# A crystal under 2 eV/Å³ is under 320 GPa; training sets stay below that with hardly an exception, while the
+# same labels left in GPa or kbar are two to three orders of magnitude larger.
+_STRESS_LIMIT_EV_A3 = 2.0
+_KBAR_FROM = 60.0
+
+
+def stress_unit_warning(samples: Sequence[Sample]) -> str | None:
+    """A warning that names the likely unit where stress labels are too large for eV/Å³; None where they are not."""
+    stresses = torch.cat([s.targets.stress for s in samples]).abs().amax(dim=(1, 2))
+    stresses = stresses[torch.isfinite(stresses)]
+    if len(stresses) == 0:
+        return None
+    large = float(torch.quantile(stresses, 0.9))
+    if large < _STRESS_LIMIT_EV_A3:
+        return None
+    unit, setting = ("kbar", "kbar_vasp or kbar") if large > _KBAR_FROM else ("GPa", "gpa")
+    return (
+        f"stress labels reach {large:.3g} (90th percentile), far above what eV/Å³ gives; they look like {unit}. "
+        f"Set `stress_unit: {setting}` (VASP's own kbar have the opposite sign: kbar_vasp)."
+    )
+
+
+def missing_label_note(samples: Sequence[Sample]) -> str | None:
+    """Which labels are missing from how many structures; None where every structure has all."""
+    absent = {
+        name: sum(bool(torch.isnan(getattr(s.targets, name)).any()) for s in samples)
+        for name in ("energy", "forces", "stress")
+    }
+    parts = [f"{name} from {count}" for name, count in absent.items() if count]
+    return f"of {len(samples)} structures, missing labels: {', '.join(parts)}; they are left out of the loss." if parts else None

@@ -1,0 +1,184 @@
+"""Where labelled structures come from: one reader a kind of source, all returning samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.io import read
+from ase.io.formats import UnknownFileTypeError
+
+from alignn_ff.errors import DataError, StructureError
+from alignn_ff.graph import AtomGraph
+from alignn_ff.io import Targets, from_ase, from_jarvis, voigt_to_matrix
+from alignn_ff.units import GPA_PER_EV_A3, KBAR_PER_EV_A3
+
+SOURCES = {
+    "ase": "alignn_ff.data.sources:read_ase",
+    "id_prop": "alignn_ff.data.sources:read_id_prop",
+}
+
+STRESS_UNITS = {
+    "ev_a3": 1.0,
+    "gpa": 1.0 / GPA_PER_EV_A3,
+    "kbar": 1.0 / KBAR_PER_EV_A3,
+    "kbar_vasp": -1.0 / KBAR_PER_EV_A3,
+}
+"""Factor to eV/Å³ in ASE sign (positive in tension); VASP prints kbar of the opposite sign."""
+
+
+class Keys(NamedTuple):
+    """Names of the labels in a source, and the unit of its stress (None: the habit of the source)."""
+
+    energy: str = "energy"
+    forces: str = "forces"
+    stress: str = "stress"
+    stress_unit: str | None = None
+
+
+class Sample(NamedTuple):
+    """One labelled structure: a graph without edges, its labels, a name to find it by and a group."""
+
+    graph: AtomGraph
+    targets: Targets
+    key: str
+    group: str
+
+
+def read_samples(path: str | Path, keys: Keys = Keys()) -> list[Sample]:
+    """Every structure of a source with its labels; a missing label is NaN.
+
+    Args:
+        path: an ASE-readable file, an `id_prop.json`, or a folder that holds one.
+        keys: names of the labels.
+    Raises:
+        DataError: no such file, unreadable, empty, no energies at all, a label of the wrong shape, bad geometry.
+    """
+    path = Path(path)
+    if path.is_dir() and (path / "id_prop.json").is_file():
+        path = path / "id_prop.json"
+    if not path.is_file():
+        raise DataError(f"{path}: no such file. Expected an ASE-readable file or a folder with id_prop.json.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty; expected labelled structures.")
+    module, attribute = SOURCES["id_prop" if path.name == "id_prop.json" else "ase"].split(":")
+    samples: list[Sample] = getattr(import_module(module), attribute)(path, keys)
+    if not samples:
+        raise DataError(f"{path}: no structures in it; expected at least one.")
+    return samples
+
+
+def read_ase(path: Path, keys: Keys) -> list[Sample]:
+    """Samples of any file ASE reads; labels from its calculator, `info` or `arrays`; stress in eV/Å³ unless told."""
+    try:
+        frames = read(path, index=":")
+    except (ValueError, KeyError, IndexError, UnknownFileTypeError, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path}: ASE cannot read it ({type(error).__name__}: {error}).") from error
+    factor = STRESS_UNITS[keys.stress_unit or "ev_a3"]
+    samples = [_ase_sample(atoms, keys, factor, f"{path.name}@{i}", path) for i, atoms in enumerate(frames)]
+    if samples and all(torch.isnan(s.targets.energy).all() for s in samples):
+        seen = sorted({key for atoms in frames for key in [*atoms.info, *_results(atoms)]})
+        raise DataError(
+            f"{path}: none of its {len(frames)} structures has an energy called {keys.energy!r}; they carry "
+            f"{', '.join(seen) or 'no labels at all'}. Set `energy_key` to the right name."
+        )
+    return samples
+
+
+def read_id_prop(path: Path, keys: Keys) -> list[Sample]:
+    """Samples of upstream ALIGNN's `id_prop.json`: energy per atom in eV, stress in GPa with ASE sign unless told.
+
+    Records: `jid`, `atoms` (jarvis dictionary), and labels under the names in `keys`; upstream's own names
+    (`total_energy`, `target`, `stresses`) are found too.
+    """
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}).") from error
+    if not isinstance(records, list):
+        raise DataError(f"{path}: holds a {type(records).__name__}; expected a list of records with jid and atoms.")
+    factor = STRESS_UNITS[keys.stress_unit or "gpa"]
+    samples = [_id_prop_sample(record, keys, factor, path, i) for i, record in enumerate(records)]
+    if samples and all(torch.isnan(s.targets.energy).all() for s in samples):
+        seen = sorted({key for record in records for key in record})
+        raise DataError(
+            f"{path}: no record has an energy called {keys.energy!r}; they carry {', '.join(seen)}. Set `energy_key`."
+        )
+    return samples
+
+
+def _ase_sample(atoms: Atoms, keys: Keys, factor: float, key: str, path: Path) -> Sample:
+    labels = {**atoms.info, **atoms.arrays, **_results(atoms)}
+    group = str(atoms.info.get("config_type", "all"))
+    return _sample(atoms, labels.get(keys.energy), labels.get(keys.forces), labels.get(keys.stress), factor, key, group, path)
+
+
+def _results(atoms: Atoms) -> dict[str, Any]:
+    return dict(atoms.calc.results) if atoms.calc is not None else {}
+
+
+def _id_prop_sample(record: Mapping[str, Any], keys: Keys, factor: float, path: Path, place: int) -> Sample:
+    key = str(record.get("jid", place))
+    if "atoms" not in record:
+        raise DataError(f"{path}: record {key} has no `atoms`; it carries {', '.join(record)}.")
+    try:
+        atoms = from_jarvis(record["atoms"])
+    except StructureError as error:
+        raise DataError(f"{path}: record {key}: {error}") from error
+    per_atom = _first(record, keys.energy, "total_energy", "target")
+    energy = None if per_atom is None else float(per_atom) * len(atoms)
+    forces = _first(record, keys.forces)
+    stress = _first(record, keys.stress, "stresses")
+    return _sample(atoms, energy, forces, stress, factor, key, str(record.get("config_type", "all")), path)
+
+
+def _first(record: Mapping[str, Any], *names: str) -> Any:
+    return next((record[n] for n in names if record.get(n) is not None and not isinstance(record[n], str)), None)
+
+
+def _sample(
+    atoms: Atoms, energy: Any, forces: Any, stress: Any, factor: float, key: str, group: str, path: Path
+) -> Sample:
+    try:
+        graph = from_ase(atoms)
+    except StructureError as error:
+        raise DataError(f"{path}: structure {key}: {error}") from error
+    where = f"{path}: structure {key}"
+    targets = Targets(
+        energy=torch.tensor([_energy(energy, where)], dtype=torch.float64),
+        forces=torch.from_numpy(_forces(forces, len(atoms), where)),
+        stress=torch.from_numpy(factor * _stress(stress, where)).unsqueeze(0),
+    )
+    return Sample(graph, targets, key, group)
+
+
+def _energy(value: Any, where: str) -> float:
+    if value is None:
+        return float("nan")
+    if np.size(value) != 1:
+        raise DataError(f"{where}: the energy has {np.size(value)} numbers; expected one, the total in eV.")
+    return float(np.reshape(value, ()))
+
+
+def _forces(value: Any, n_atoms: int, where: str) -> np.ndarray:
+    if value is None:
+        return np.full((n_atoms, 3), np.nan)
+    forces = np.asarray(value, dtype=np.float64)
+    if forces.shape != (n_atoms, 3):
+        raise DataError(f"{where}: forces have shape {forces.shape}; expected ({n_atoms}, 3), in eV/Å.")
+    return forces
+
+
+def _stress(value: Any, where: str) -> np.ndarray:
+    if value is None:
+        return np.full((3, 3), np.nan)
+    stress = np.asarray(value, dtype=np.float64)
+    if stress.size not in (6, 9):
+        raise DataError(f"{where}: the stress has {stress.size} numbers; expected 3×3 or Voigt xx yy zz yz xz xy.")
+    return voigt_to_matrix(stress.reshape(6)) if stress.size == 6 else stress.reshape(3, 3)

@@ -1,0 +1,86 @@
+"""A seeded split into training, validation and test, kept in a file."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from alignn_ff.errors import ConfigError, DataError
+from alignn_ff.files import write_text
+
+
+class Split(NamedTuple):
+    """Keys of the samples of each part."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+class Shares(NamedTuple):
+    """How much goes where: counts where given, else ratios of the whole."""
+
+    n_train: int | None = None
+    n_val: int | None = None
+    n_test: int | None = None
+    train_ratio: float = 0.8
+    val_ratio: float = 0.1
+    test_ratio: float = 0.1
+
+
+def make_split(keys: Sequence[str], shares: Shares, *, seed: int, shuffle: bool = True) -> Split:
+    """Part `keys` at random (or in the order given): first the training part, last the test part.
+
+    Raises:
+        ConfigError: more asked for than there is, or nothing left to train on.
+    """
+    n = len(keys)
+    n_val, n_test = (_count(n, c, r) for c, r in ((shares.n_val, shares.val_ratio), (shares.n_test, shares.test_ratio)))
+    whole = shares.train_ratio + shares.val_ratio + shares.test_ratio > 1 - 1e-9 and shares.n_val is None is shares.n_test
+    n_train = shares.n_train if shares.n_train is not None else (n - n_val - n_test if whole else int(shares.train_ratio * n))
+    if n_train < 1 or n_train + n_val + n_test > n:
+        raise ConfigError(
+            f"the split asks for {n_train} training, {n_val} validation and {n_test} test structures; there are {n}. "
+            "Lower n_train, n_val, n_test or their ratios."
+        )
+    order = list(keys)
+    if shuffle:
+        random.Random(seed).shuffle(order)
+    return Split(
+        train=tuple(order[:n_train]),
+        val=tuple(order[n_train : n_train + n_val]),
+        test=tuple(order[n - n_test :]) if n_test else (),
+    )
+
+
+def save_split(split: Split, path: str | Path) -> None:
+    """Write the keys of each part as JSON (upstream's file name is `ids_train_val_test.json`)."""
+    ids = {f"id_{part}": list(keys) for part, keys in split._asdict().items()}
+    write_text(path, json.dumps(ids, indent=1))
+
+
+def load_split(path: str | Path, keys: Sequence[str]) -> Split:
+    """The split kept in a file, checked against the samples there are.
+
+    Raises:
+        DataError: unreadable, or it names samples that the data do not hold.
+    """
+    try:
+        ids = json.loads(Path(path).read_text(encoding="utf-8"))
+        split = Split(*(tuple(ids[f"id_{part}"]) for part in Split._fields))
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: not a split file ({error}); expected JSON with id_train, id_val, id_test.") from error
+    lost = (set(split.train) | set(split.val) | set(split.test)) - set(keys)
+    if lost:
+        raise DataError(
+            f"{path}: names {len(lost)} structures that the data do not hold, {sorted(lost)[0]} for one. "
+            "It belongs to other data."
+        )
+    return split
+
+
+def _count(n: int, count: int | None, ratio: float) -> int:
+    return count if count is not None else int(ratio * n)

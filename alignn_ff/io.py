@@ -1,0 +1,111 @@
+"""Front door: structures and labels as other packages hold them, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from alignn_ff.errors import StructureError
+from alignn_ff.graph import AtomGraph
+
+
+class Targets(NamedTuple):
+    """Labels apart from geometry; a missing label is NaN and masked by the loss.
+
+    Attributes:
+        energy: total, eV [G].
+        forces: eV/Å [N, 3].
+        stress: eV/Å³ [G, 3, 3], positive in tension.
+    """
+
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+
+
+def from_ase(atoms: Atoms) -> AtomGraph:
+    """A graph without edges; positions and cell as they are, unwrapped.
+
+    Raises:
+        StructureError: no atoms, non-finite positions or cell, or a periodic direction without a lattice vector.
+    """
+    check_structure(atoms)
+    none = torch.zeros(0, dtype=torch.int64)
+    return AtomGraph(
+        numbers=torch.from_numpy(atoms.numbers.astype(np.int64)),
+        positions=torch.from_numpy(atoms.positions.astype(np.float64)),
+        cell=torch.from_numpy(atoms.cell.array.astype(np.float64)).unsqueeze(0),
+        pbc=torch.from_numpy(np.array(atoms.pbc, dtype=bool)).unsqueeze(0),
+        graph_index=torch.zeros(len(atoms), dtype=torch.int64),
+        edge_src=none,
+        edge_dst=none,
+        edge_shift=torch.zeros((0, 3), dtype=torch.float64),
+    )
+
+
+def to_ase(graph: AtomGraph) -> Atoms:
+    """The structure of a graph that holds one."""
+    return Atoms(
+        numbers=graph.numbers.cpu().numpy(),
+        positions=graph.positions.cpu().numpy(),
+        cell=graph.cell[0].cpu().numpy(),
+        pbc=graph.pbc[0].cpu().numpy(),
+    )
+
+
+def from_jarvis(record: Mapping[str, Any]) -> Atoms:
+    """ase.Atoms from the dictionary jarvis-tools writes for a structure (`Atoms.to_dict()`).
+
+    Raises:
+        StructureError: a key is missing or shapes disagree.
+    """
+    try:
+        cell, coords, elements = record["lattice_mat"], record["coords"], record["elements"]
+    except KeyError as error:
+        raise StructureError(
+            f"a jarvis structure has no {error} (it has {', '.join(record)}); expected lattice_mat, coords and elements."
+        ) from error
+    if len(coords) != len(elements):
+        raise StructureError(f"a jarvis structure has {len(coords)} coordinates for {len(elements)} elements.")
+    place = "positions" if record.get("cartesian", False) else "scaled_positions"
+    return Atoms(symbols=[str(e).strip() for e in elements], cell=cell, pbc=True, **{place: coords})
+
+
+def check_structure(atoms: Atoms) -> None:
+    """Say no to a structure no potential can evaluate.
+
+    Raises:
+        StructureError: no atoms, non-finite positions or cell, or a periodic direction without a lattice vector.
+    """
+    if len(atoms) == 0:
+        raise StructureError("the structure has no atoms; at least one was expected.")
+    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(bad):
+        raise StructureError(
+            f"positions of atoms {', '.join(map(str, bad[:5]))} are not finite. A simulation may have blown up "
+            "before: go back to its last good frame and use a shorter time step."
+        )
+    if not np.isfinite(atoms.cell.array).all():
+        raise StructureError("the cell holds numbers that are not finite.")
+    periodic = atoms.cell.array[np.asarray(atoms.pbc, dtype=bool)]
+    if len(periodic) and np.linalg.matrix_rank(periodic, tol=1e-8) < len(periodic):
+        raise StructureError(
+            f"pbc is {atoms.pbc.tolist()} but the cell is {atoms.cell.array.tolist()}: every periodic direction needs "
+            "a lattice vector of its own. Set atoms.cell, or atoms.pbc = False for a molecule."
+        )
+
+
+def voigt_to_matrix(voigt: np.ndarray) -> np.ndarray:
+    """Symmetric [3, 3] from Voigt [6] in ASE's order xx yy zz yz xz xy."""
+    xx, yy, zz, yz, xz, xy = voigt
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+
+def matrix_to_voigt(matrix: np.ndarray) -> np.ndarray:
+    """Voigt [6] in ASE's order xx yy zz yz xz xy from a symmetric [3, 3]."""
+    return matrix[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]

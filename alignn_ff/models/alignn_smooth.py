@@ -1,0 +1,151 @@
+"""The flagship: ALIGNN's gated messages and bond angles, smooth in every coordinate, at a cost linear in edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from alignn_ff.graph import AtomGraph
+from alignn_ff.models.base import Heads, Potential, element_index
+from alignn_ff.models.layers.density import Density
+from alignn_ff.models.layers.gated_conv import GatedConvolution
+from alignn_ff.models.layers.harmonics import spherical_harmonics
+from alignn_ff.models.layers.line_graph import LineGraph
+from alignn_ff.models.layers.mlp import Standardize, mlp
+from alignn_ff.models.layers.radial import BesselBasis
+from alignn_ff.models.ops import Slots, slots
+from alignn_ff.schema import Strict, parse
+
+
+class AlignnSmoothConfig(Strict):
+    """Sizes and choices of `alignn_smooth`; docs/adr/002 says what each was measured to be worth."""
+
+    cutoff: float = Field(default=5.0, gt=0, description="Å; every neighbour up to here counts")
+    hidden_features: int = Field(default=64, ge=1, description="numbers that describe an atom")
+    gcn_layers: int = Field(default=1, ge=1, description="rounds of densities and messages")
+    arrangement: Literal["sequence", "parallel"] = Field(
+        default="sequence",
+        description="messages carry what the densities found (2 cutoffs a layer), or both start from the same atoms",
+    )
+    density_channels: int = Field(default=16, ge=1)
+    max_degree: int = Field(default=3, ge=0, le=3, description="largest angular momentum of the densities")
+    body_order: Literal[3, 4, 5] = Field(default=4, description="atoms an angular invariant couples")
+    message_features: int = Field(default=32, ge=0, description="width of a message; 0 leaves the convolution out")
+    gate: bool = Field(default=False, description="multiply messages by a sigmoid gate of both atoms and the edge")
+    radial_functions: int = Field(default=10, ge=1)
+    envelope_exponent: int = Field(default=6, ge=3)
+    line_graph_layers: int = Field(default=0, ge=0, description="gated convolutions on pairs of edges")
+    line_graph_cutoff: float = Field(default=3.5, gt=0, description="Å; longest edge of the line graph")
+
+
+class _Edges(NamedTuple):
+    """Edges as the layers see them: ends [E], places in the table, basis [E, K], envelope [E, 1], Y_lm [E, S]."""
+
+    src: Tensor
+    dst: Tensor
+    where: Slots
+    basis: Tensor
+    envelope: Tensor
+    harmonics: Tensor
+
+
+class _Layer(nn.Module):
+    """One round: angular densities update the atoms, then atoms send messages."""
+
+    def __init__(self, c: AlignnSmoothConfig) -> None:
+        super().__init__()
+        f, k = c.hidden_features, c.radial_functions
+        self.parallel = c.arrangement == "parallel"
+        self.density = Density(f, k, c.density_channels, c.max_degree, c.body_order)
+        self.standardize = Standardize(self.density.outputs)
+        # The centre's own features go in too, so that its element weighs the angles it sees.
+        self.angular = mlp(self.density.outputs + f, f, f)
+        self.conv = GatedConvolution(f, k, c.message_features, gate=c.gate) if c.message_features else None
+
+    def forward(self, nodes: Tensor, e: _Edges) -> Tensor:
+        invariants = self.density(nodes, e.basis, e.envelope, e.harmonics, e.src, e.where)
+        after = nodes + self.angular(torch.cat([self.standardize(invariants), nodes], dim=1))
+        if self.conv is None:
+            return after
+        return after + self.conv(nodes if self.parallel else after, e.basis, e.envelope, e.src, e.dst, e.where)
+
+
+def _reach(c: AlignnSmoothConfig) -> float:
+    """Receptive field, Å: how far messages of messages carry."""
+    steps = 1 if c.arrangement == "parallel" or not c.message_features else 2
+    return c.gcn_layers * steps * c.cutoff + (c.line_graph_layers + 1) * c.line_graph_cutoff * bool(c.line_graph_layers)
+
+
+class AlignnSmooth(Potential):
+    """Gated density network: per-atom energies from distances and angles, with two continuous derivatives.
+
+    E_i = s(Z_i) (network_i - network of an isolated atom of the same element): no residual without neighbours.
+    Source of the form and its measurements: docs/adr/002-alignn-smooth.md; densities after Drautz, Phys. Rev. B 99,
+    014104 (2019); gated convolution after Choudhary and DeCost, npj Comput. Mater. 7, 185 (2021).
+
+    Args:
+        elements: symbols.
+        energy_scale: first value of the learnt scale s of each element, eV.
+        **fields: see `AlignnSmoothConfig`.
+    """
+
+    name = "alignn_smooth"
+    Config = AlignnSmoothConfig
+
+    def __init__(self, elements: Sequence[str], energy_scale: Sequence[float], **fields: Any) -> None:
+        super().__init__()
+        self.settings = c = parse(AlignnSmoothConfig, fields, "model alignn_smooth")
+        self.elements = tuple(elements)
+        self.cutoff = c.cutoff
+        self.angle_cutoff = c.line_graph_cutoff if c.line_graph_layers else None
+        self.receptive_field = _reach(c)
+        self.register_buffer("index", element_index(elements), persistent=False)
+        self.energy_scale = nn.Parameter(torch.tensor(list(energy_scale), dtype=torch.get_default_dtype()))
+        self.embedding = nn.Embedding(len(self.elements), c.hidden_features)
+        self.basis = BesselBasis(c.cutoff, c.radial_functions, c.envelope_exponent)
+        self.line_graph = LineGraph(c.hidden_features, c.line_graph_layers, c.line_graph_cutoff, c.envelope_exponent) if c.line_graph_layers else None
+        self.layers = nn.ModuleList([_Layer(c) for _ in range(c.gcn_layers)])
+        self.readout = mlp(c.hidden_features, c.hidden_features, 1)
+
+    def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
+        n_atoms, n_elements = len(graph.numbers), len(self.elements)
+        element = self.index[graph.numbers]
+        # One isolated atom of each element rides along: what the network says of it is subtracted.
+        isolated = torch.arange(n_elements, device=element.device)
+        nodes = self.embedding(torch.cat([element, isolated]))  # [N + elements, F]
+        edges = self._edges(graph, vectors, n_atoms + n_elements)
+        if self.line_graph is not None:
+            nodes = nodes + self.line_graph(nodes, graph, vectors)
+        for layer in self.layers:
+            nodes = layer(nodes, edges)
+        raw = self.readout(nodes).squeeze(1)
+        residual = raw[:n_atoms] - raw[n_atoms:][element]
+        return Heads(energy=self.energy_scale[element] * residual)
+
+    @torch.no_grad()
+    def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        observers = [module for module in self.modules() if isinstance(module, Standardize)]
+        for module in observers:
+            module.observing = True
+        self(graph, vectors)
+        for module in observers:
+            module.observing = False
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "elements": list(self.elements),
+            "energy_scale": [float(s) for s in self.energy_scale],
+            **self.settings.model_dump(),
+        }
+
+    def _edges(self, graph: AtomGraph, vectors: Tensor, rows: int) -> _Edges:
+        distance = vectors.norm(dim=1, keepdim=True)
+        harmonics = spherical_harmonics(vectors / distance, self.settings.max_degree)
+        basis, envelope = self.basis(distance)
+        return _Edges(graph.edge_src, graph.edge_dst, slots(graph.edge_dst, rows), basis, envelope, harmonics)

@@ -1,0 +1,121 @@
+"""What every potential offers, and how potentials are composed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from alignn_ff.errors import UnknownElementError
+from alignn_ff.graph import AtomGraph
+
+SYMBOLS = (
+    "X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr "
+    "Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir "
+    "Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl "
+    "Mc Lv Ts Og"
+).split()
+"""Element symbols by atomic number; index 0 is no element."""
+
+
+class Heads(NamedTuple):
+    """What a potential computes before any derivative: energy of each atom, eV [N]."""
+
+    energy: Tensor
+
+
+class Potential(nn.Module, ABC):
+    """Maps a graph and its edge vectors to per-atom energies. Concrete potentials are final.
+
+    Attributes:
+        name: key in `models.MODELS`.
+        cutoff: Å; the graph must hold every edge up to it.
+        angle_cutoff: Å; the graph must hold angles up to it; None where no angles are needed.
+        receptive_field: Å; an atom's energy depends on nothing farther away.
+        elements: symbols the potential knows.
+        claims: properties the physics tests hold it to.
+    """
+
+    name: ClassVar[str]
+    cutoff: float
+    angle_cutoff: float | None = None
+    receptive_field: float
+    elements: tuple[str, ...]
+    claims: frozenset[str] = frozenset({"smooth_cutoff", "extensive", "isolated_atom_is_reference"})
+
+    @abstractmethod
+    def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
+        """Per-atom energies, eV [N], from edge vectors, Å [E, 3], in the potential's own precision."""
+
+    def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        """Set constants a network takes from data before training; nothing where there are none."""
+
+    @property
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What `models.build` needs to make this potential again, apart from its weights; fit for JSON."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights; float64 for a potential without any."""
+        return next((p.dtype for p in self.parameters()), torch.float64)
+
+
+class Sum(Potential):
+    """Sum of potentials that know the same elements."""
+
+    name = "sum"
+
+    def __init__(self, terms: Sequence[Potential]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleList(terms)
+        self.elements = terms[0].elements
+        self.cutoff = max(term.cutoff for term in terms)
+        self.angle_cutoff = max((t.angle_cutoff for t in terms if t.angle_cutoff is not None), default=None)
+        self.receptive_field = max(term.receptive_field for term in terms)
+        self.claims = frozenset.intersection(*(term.claims for term in terms))
+
+    def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
+        energies = [term(graph, vectors).energy for term in self.terms]
+        return Heads(energy=torch.stack([e.to(torch.float64) for e in energies]).sum(0))
+
+    def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        for term in self.terms:
+            term.calibrate(graph, vectors)  # type: ignore[operator]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name, "terms": [term.config for term in self.terms]}  # type: ignore[union-attr]
+
+
+def element_index(elements: Iterable[str]) -> Tensor:
+    """Table from atomic number to the place of the element in `elements`; -1 where it is absent. int64 [119]."""
+    table = torch.full((len(SYMBOLS),), -1, dtype=torch.int64)
+    for place, symbol in enumerate(elements):
+        table[SYMBOLS.index(symbol)] = place
+    return table
+
+
+def check_elements(elements: Sequence[str], numbers: Tensor, what: str = "the structure") -> None:
+    """Say no to elements a potential does not know.
+
+    Args:
+        elements: symbols it knows.
+        numbers: atomic numbers [N].
+        what: how the message calls the structure.
+    Raises:
+        UnknownElementError: names the elements and the atoms.
+    """
+    known = element_index(elements).to(numbers.device)[numbers] >= 0
+    if bool(known.all()):
+        return
+    strange = torch.nonzero(~known).squeeze(1).tolist()
+    names = sorted({SYMBOLS[int(numbers[i])] for i in strange})
+    atoms = ", ".join(map(str, strange[:5])) + (", …" if len(strange) > 5 else "")
+    raise UnknownElementError(
+        f"the model knows {' '.join(elements)}; {what} has {' '.join(names)} (atoms {atoms}). Choose a model that was "
+        "trained on these elements, or train one with `alignn-ff train`."
+    )

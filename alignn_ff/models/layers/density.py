@@ -1,0 +1,94 @@
+"""Angles by atom-centred densities: what a line graph with separable radial parts sums, at a cost linear in edges."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from alignn_ff.models.layers.harmonics import degree_slices, spherical_harmonics
+from alignn_ff.models.ops import Slots, edge_outer_sum
+
+
+class Density(nn.Module):
+    """Rotation-invariant numbers of the neighbourhood of each atom.
+
+    density      a_i,lm,c = Σ_{e→i} Y_lm(r̂_e) f_e (P x_src + p₀)_c (R b_e)_c
+    mixing       q = a M_l,  s = a M'_l                                      (C × C for each l)
+    invariants   Σ_m q s;  Σ_m (q⊗q)_lm s_lm  (4-body);  Σ_m (q⊗q)_lm²  (5-body), for each l and channel
+
+    By the addition theorem Σ_m Y_lm(a) Y_lm(b) = P_l(a·b), the first are sums over pairs of edges at an atom of
+    products of radial parts and P_l(cos θ): a line graph's sums. The others couple three and four edges (Drautz,
+    Phys. Rev. B 99, 014104, 2019).
+
+    Args:
+        features: of a node.
+        edge_features: K, of the radial basis.
+        channels: C.
+        degree: largest l, at most 3.
+        body_order: 3, 4 or 5; how many atoms an invariant couples.
+    """
+
+    triple: Tensor
+    left: Tensor
+    right: Tensor
+
+    def __init__(self, features: int, edge_features: int, channels: int, degree: int, body_order: int) -> None:
+        super().__init__()
+        self.slices = degree_slices(degree)
+        self.body_order = body_order
+        self.element = nn.Linear(features, channels)
+        self.radial = nn.Linear(edge_features, channels, bias=False)
+        shape = (degree + 1, channels, channels)
+        self.mix_left = nn.Parameter(torch.randn(shape) / math.sqrt(channels))
+        self.mix_right = nn.Parameter(torch.randn(shape) / math.sqrt(channels))
+        self.outputs = channels * (degree + 1) * (body_order - 2)
+        if body_order > 3:
+            left, right, triple = coupling(degree)
+            for name, table in (("left", left), ("right", right), ("triple", triple)):
+                self.register_buffer(name, table, persistent=False)
+
+    def forward(
+        self, nodes: Tensor, basis: Tensor, envelope: Tensor, harmonics: Tensor, src: Tensor, where: Slots
+    ) -> Tensor:
+        """Invariants [N, C (L+1) (body_order - 2)] from nodes [N, F], basis [E, K], harmonics [E, (L+1)²]."""
+        weight = envelope * self.element(nodes)[src] * self.radial(basis)  # [E, C]
+        density = edge_outer_sum(harmonics, weight, where)  # [N, S, C]
+        left, right = self._mix(density, self.mix_left), self._mix(density, self.mix_right)
+        products = [left * right]
+        if self.body_order > 3:
+            square = self.triple @ (left[:, self.left] * left[:, self.right])  # (q⊗q)_lm [N, S, C]
+            products.append(square * right)
+        if self.body_order > 4:
+            products.append(square * square)
+        return torch.cat([p[:, part].sum(1) for p in products for part in self.slices], dim=1)
+
+    def _mix(self, density: Tensor, weights: Tensor) -> Tensor:
+        return torch.cat([density[:, part] @ weights[degree] for degree, part in enumerate(self.slices)], dim=1)
+
+
+def coupling(degree: int) -> tuple[Tensor, Tensor, Tensor]:
+    """How products of two densities make a density again: pairs (a, b) and a matrix [S, pairs].
+
+    (q⊗q)_c = Σ_pairs G_c,ab q_a q_b with G_abc = (2l_c + 1) ∫ Y_a Y_b Y_c dΩ/4π (Gaunt coefficients of our real
+    harmonics); pairs a ≤ b that never contribute are left out. The integral is exact: Gauss-Legendre in cos θ times
+    equidistant points in φ, for polynomials of degree 3·`degree`.
+    """
+    order = 3 * degree // 2 + 1
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    angles = np.arange(2 * order + 1) * 2 * np.pi / (2 * order + 1)
+    cos, phi = (g.reshape(-1) for g in np.meshgrid(nodes, angles, indexing="ij"))
+    sin = np.sqrt(1 - cos**2)
+    points = torch.from_numpy(np.stack([sin * np.cos(phi), sin * np.sin(phi), cos], axis=1))
+    y = spherical_harmonics(points, degree).numpy()
+    gaunt = np.einsum("p,pa,pb,pc->abc", np.repeat(weights, len(angles)) / (2 * len(angles)), y, y, y)
+    for l, part in enumerate(degree_slices(degree)):  # noqa: E741 (the field's letter)
+        gaunt[:, :, part] *= 2 * l + 1
+    gaunt[np.abs(gaunt) < 1e-12] = 0.0
+    size = len(gaunt)
+    pairs = [(a, b) for a in range(size) for b in range(a, size) if gaunt[a, b].any()]
+    matrix = np.stack([gaunt[a, b] * (1 if a == b else 2) for a, b in pairs], axis=1)
+    left, right = (torch.tensor(side) for side in zip(*pairs, strict=True))
+    return left, right, torch.from_numpy(matrix).to(torch.get_default_dtype())

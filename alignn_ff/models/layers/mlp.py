@@ -1,0 +1,35 @@
+"""Small building blocks of every network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Linear, SiLU, Linear."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+
+
+class Standardize(nn.Module):
+    """Shifts and scales features by constants taken once from data, so that training starts well conditioned.
+
+    Constants, not batch statistics: an atom's features never depend on the other atoms of a batch.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.observing = False
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(values - mean) / scale, [N, F]; while observing, the constants are first set from `values`."""
+        if self.observing:
+            self.mean = values.detach().mean(0)
+            spread = values.detach().std(0)
+            self.scale = spread + 1e-3 * spread.mean() + 1e-12  # a feature that hardly varies must not blow up
+        return (values - self.mean) / self.scale

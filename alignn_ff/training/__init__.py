@@ -1,0 +1,6 @@
+"""Training: a config and labelled structures in, a checkpoint out."""
+
+from alignn_ff.training.config import TrainConfig, load_config
+from alignn_ff.training.loop import TrainResult, train
+
+__all__ = ["TrainConfig", "TrainResult", "load_config", "train"]

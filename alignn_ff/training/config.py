@@ -1,0 +1,141 @@
+"""Everything `alignn-ff train` can be told. Shared names and meanings are those of the public ALIGNN config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from alignn_ff.errors import ConfigError
+from alignn_ff.models import MODELS, model_class
+from alignn_ff.schema import Strict, parse
+from alignn_ff.training.loss import LossConfig
+
+
+class TrainConfig(Strict):
+    """One training run. Every field is honoured."""
+
+    data: tuple[str, ...] = Field(description="labelled structures: ASE-readable files, id_prop.json or its folder")
+    validation_data: tuple[str, ...] = Field(default=(), description="validate on these files, not on a part of `data`")
+    energy_key: str = Field(default="energy", description="name of the total energy, eV, in the data")
+    forces_key: str = Field(default="forces", description="name of the forces, eV/Å")
+    stress_key: str = Field(default="stress", description="name of the stress")
+    stress_unit: Literal["ev_a3", "gpa", "kbar", "kbar_vasp"] | None = Field(
+        default=None, description="unit of the stress labels; eV/Å³ unless told, GPa in id_prop.json"
+    )
+
+    n_train: int | None = Field(default=None, ge=1, description="structures to train on; else train_ratio")
+    n_val: int | None = Field(default=None, ge=0, description="structures to validate on; else val_ratio")
+    n_test: int | None = Field(default=None, ge=0, description="structures kept for a test; else test_ratio")
+    train_ratio: float = Field(default=0.8, gt=0, le=1)
+    val_ratio: float = Field(default=0.1, ge=0, lt=1)
+    test_ratio: float = Field(default=0.1, ge=0, lt=1)
+    keep_data_order: bool = Field(default=False, description="split in the order of the data instead of at random")
+    split_file: str | None = Field(default=None, description="use the split kept in this file")
+    random_seed: int = Field(default=123, description="of the split, the initial weights and the order of batches")
+
+    model: dict[str, Any] = Field(default_factory=lambda: {"name": "alignn_smooth"})
+    zbl: bool = Field(default=True, description="add a ZBL core that keeps atoms apart")
+    reference_energies: dict[str, float] | None = Field(
+        default=None, description="eV per atom of each element; least squares on the training set unless given"
+    )
+    loss: LossConfig = LossConfig()
+
+    epochs: int = Field(default=300, ge=1)
+    batch_size: int = Field(default=64, ge=1, description="structures a batch, at most")
+    batch_atoms: int | None = Field(default=None, ge=1, description="atoms a batch, at most")
+    batch_edges: int | None = Field(default=None, ge=1, description="edges a batch, at most")
+    learning_rate: float = Field(default=0.01, gt=0, description="peak of the schedule")
+    weight_decay: float = Field(default=0.0, ge=0)
+    scheduler: Literal["onecycle", "cosine", "plateau", "none"] = "onecycle"
+    plateau_patience: int = Field(default=10, ge=0, description="epochs without gain before plateau halves the rate")
+    gradient_clip: float | None = Field(default=10.0, gt=0, description="largest norm of a gradient")
+    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the averaged weights that are validated and kept")
+    n_early_stopping: int | None = Field(default=None, ge=1, description="stop after so many epochs without gain")
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["float32", "float64"] = "float32"
+    graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges kept between epochs")
+    output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
+
+    @field_validator("data", "validation_data", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value: dict[str, Any]) -> dict[str, Any]:
+        name = value.get("name")
+        trainable = [n for n in MODELS if hasattr(model_class(n), "Config")]
+        if name not in trainable:
+            raise ValueError(f"`name` must be one of {', '.join(trainable)}")
+        fields = {k: v for k, v in value.items() if k != "name"}
+        try:
+            parse(model_class(name).Config, fields, "model")
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> TrainConfig:
+        if not self.data:
+            raise ValueError("`data` is empty; name at least one file of labelled structures")
+        if self.train_ratio + self.val_ratio + self.test_ratio > 1 + 1e-9:
+            raise ValueError("train_ratio, val_ratio and test_ratio add up to more than 1")
+        if not (self.loss.energy_weight or self.loss.force_weight or self.loss.stress_weight):
+            raise ValueError("all loss weights are zero; give at least one of them a positive value")
+        return self
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The config in a YAML or JSON file, with `key.sub=value` overrides on top.
+
+    Relative data paths are taken from the folder of the file.
+
+    Raises:
+        ConfigError: no such file, not YAML or JSON, or a field at fault.
+    """
+    path = Path(path)
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: neither YAML nor JSON ({error}).") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path}: holds a {type(fields).__name__}; expected fields and values.")
+    for key in ("data", "validation_data"):
+        if key in fields:
+            fields[key] = [_beside(path, f) for f in ([fields[key]] if isinstance(fields[key], str) else fields[key])]
+    if fields.get("split_file"):
+        fields["split_file"] = _beside(path, fields["split_file"])
+    for override in overrides:
+        _override(fields, override)
+    return parse(TrainConfig, fields, str(path))
+
+
+def to_json(config: TrainConfig) -> str:
+    """The resolved config, every field written out."""
+    return json.dumps(config.model_dump(), indent=2)
+
+
+def _beside(config_path: Path, file: str) -> str:
+    return file if Path(file).is_absolute() else str(config_path.parent / file)
+
+
+def _override(fields: dict[str, Any], override: str) -> None:
+    key, found, value = override.removeprefix("--").partition("=")
+    if not found:
+        raise ConfigError(f"override {override!r} has no `=`; write --key=value, for instance --loss.force_weight=10.")
+    *parents, last = key.replace("-", "_").split(".")
+    place: Any = fields
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, Mapping):
+            raise ConfigError(f"override {override!r}: `{parent}` is a single value and has no fields.")
+    place[last] = yaml.safe_load(value)

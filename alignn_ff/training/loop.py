@@ -1,0 +1,230 @@
+"""The training loop: one for every model."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from alignn_ff.checkpoint import load_checkpoint
+from alignn_ff.data.dataset import Budget, Dataset
+from alignn_ff.evaluate import Want, evaluate
+from alignn_ff.models import Potential
+from alignn_ff.progress import track
+from alignn_ff.reports.figure import save_figure
+from alignn_ff.reports.learning_curve import learning_curve_figure
+from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.interrupt import Interrupt, interruptible
+from alignn_ff.training.loss import LossTerms, loss
+from alignn_ff.training.metrics import collect, predict, summary
+from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
+from alignn_ff.training.prepare import Prepared, prepare
+from alignn_ff.training.record import Record
+from alignn_ff.training.report import write_report
+
+log = logging.getLogger(__name__)
+
+
+class TrainResult(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        folder: of everything written.
+        best: the row of the history whose weights are in `best_model.safetensors`.
+        finished: False where it was interrupted and can be resumed.
+    """
+
+    folder: str
+    best: dict[str, Any]
+    finished: bool
+
+
+@dataclass
+class Position:
+    """Where a run stands; saved and restored whole, so that a resumed run goes on as if unbroken.
+
+    Attributes:
+        epoch: epochs completed; `batch` batches of the next are done.
+        sums: loss terms of the epoch under way (total, energy, forces, stress), means over its batches so far.
+        best_loss, best_epoch: of the validation, or of the training where nothing is validated.
+        seconds: spent on steps.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    sums: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+
+class Run(NamedTuple):
+    """Everything one step touches."""
+
+    config: TrainConfig
+    data: Prepared
+    optim: Optim
+    budget: Budget
+    device: torch.device
+    position: Position
+    record: Record
+
+
+def train(config: TrainConfig, *, overwrite: bool = False, resume: bool = False, progress: bool = False) -> TrainResult:
+    """Fit a potential; write checkpoints, history and plots to `config.output_dir`.
+
+    Args:
+        overwrite: files of an earlier run there may be replaced.
+        resume: go on with the run that stands there, bit-equal to one never interrupted (on the CPU).
+        progress: draw a bar.
+    Raises:
+        ConfigError, DataError: what was asked for cannot be done with these data.
+        OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
+    """
+    record = Record.open(config, overwrite=overwrite, resume=resume)
+    data = prepare(config)
+    run = _start(config, data, record)
+    if not resume:
+        record.write_inputs(data.split)
+    else:
+        run = run._replace(position=Position(**record.restore(data.potential, run.optim)))
+    with interruptible() as interrupt:
+        finished = _fit(run, interrupt, progress)
+    return _finish(run, finished)
+
+
+def _start(config: TrainConfig, data: Prepared, record: Record) -> Run:
+    device = choose_device(config.device)
+    data.potential.to(device)
+    budget = Budget(config.batch_size, config.batch_atoms, config.batch_edges)
+    # Packing by atoms or edges makes the number of batches vary a little from epoch to epoch.
+    steps = len(data.train.batches(budget, _generator(config.random_seed, 0)))
+    return Run(config, data, build_optim(config, data.potential, steps), budget, device, Position(), record)
+
+
+def _fit(run: Run, interrupt: Interrupt, progress: bool) -> bool:
+    """Epochs until the last, an early stop or an interrupt (then False)."""
+    config, position = run.config, run.position
+    with track("training", config.epochs, done=position.epoch, show=progress) as advance:
+        while position.epoch < config.epochs:
+            started = time.perf_counter()
+            complete = _epoch(run, interrupt)
+            position.seconds += time.perf_counter() - started
+            if not complete:
+                run.record.save_state(asdict(position), run.data.potential, run.optim)
+                return False
+            row = _close_epoch(run)
+            advance(note=_note(row))
+            if config.n_early_stopping and position.epoch - position.best_epoch > config.n_early_stopping:
+                log.info("no gain for %d epochs: stopped early", config.n_early_stopping)
+                return True
+    return True
+
+
+def _epoch(run: Run, interrupt: Interrupt) -> bool:
+    """The rest of the present epoch; False where it was interrupted after a whole step."""
+    position = run.position
+    batches = run.data.train.batches(run.budget, _generator(run.config.random_seed, position.epoch))
+    while position.batch < len(batches):
+        terms = _step(run, batches[position.batch])
+        position.sums = tuple(s + t / len(batches) for s, t in zip(position.sums, terms, strict=True))
+        position.batch += 1
+        if interrupt.requested and position.batch < len(batches):
+            return False
+    return True
+
+
+def _step(run: Run, indices: list[int]) -> list[float]:
+    """One batch: predict, compare, step; returns the loss terms as numbers."""
+    potential, optim = run.data.potential, run.optim
+    graph, targets = run.data.train.batch(indices, run.device)
+    terms: LossTerms = loss(evaluate(potential, graph, want=Want.TRAINING), targets, graph, run.config.loss)
+    optim.optimizer.zero_grad()
+    terms.total.backward()
+    if run.config.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(potential.parameters(), run.config.gradient_clip)
+    optim.optimizer.step()
+    step_schedule(optim.schedule)
+    optim.average.update(potential)
+    return [t.item() for t in terms]
+
+
+def _close_epoch(run: Run) -> dict[str, Any]:
+    """Validate the averaged weights, keep them if they are the best, write the history."""
+    config, position, potential = run.config, run.position, run.data.potential
+    raw = swap_in(potential, run.optim.average.weights)
+    row = {
+        "epoch": position.epoch + 1,
+        "learning_rate": run.optim.optimizer.param_groups[0]["lr"],
+        **dict(zip(("train_loss", "train_energy_loss", "train_force_loss", "train_stress_loss"), position.sums, strict=True)),
+        **validate(potential, run.data.val, run.budget, run.device, config),
+    }
+    criterion = row.get("valid_loss", row["train_loss"])
+    step_schedule(run.optim.schedule, validation_loss=criterion)
+    if criterion < position.best_loss:
+        position.best_loss, position.best_epoch = criterion, position.epoch + 1
+        run.record.save_model("best_model", potential, row, run.data.facts)
+    run.record.save_model("current_model", potential, row, run.data.facts)
+    swap_in(potential, raw)
+    position.epoch, position.batch, position.sums = position.epoch + 1, 0, (0.0,) * 4
+    row["seconds"] = round(position.seconds, 3)
+    run.record.append(row)
+    run.record.save_state(asdict(position), potential, run.optim)
+    return row
+
+
+def validate(
+    potential: Potential, data: Dataset, budget: Budget, device: torch.device, config: TrainConfig
+) -> dict[str, float]:
+    """Loss and errors on `data` under names that start with `valid_`; empty where there are no data."""
+    if len(data) == 0:
+        return {}
+    seen = list(predict(potential, data, budget, device))
+    total = sum(loss(p.prediction, p.targets, p.graph, config.loss).total.item() * len(p.indices) for p in seen)
+    row = {f"valid_{name}": value for name, value in summary(collect(seen, data)).items()}
+    return {"valid_loss": total / len(data), **row}
+
+
+def _finish(run: Run, finished: bool) -> TrainResult:
+    record, best = run.record, run.record.best_row(run.position.best_epoch)
+    if record.rows:
+        save_figure(learning_curve_figure(record.rows), record.folder / "learning_curve.png")
+    if finished:
+        _write_reports(run)
+    return TrainResult(str(record.folder), best, finished)
+
+
+def _write_reports(run: Run) -> None:
+    """Errors and parity plots of the best model on validation and test data."""
+    best = load_checkpoint(run.record.folder / "best_model.safetensors").potential.to(run.device)
+    for name, part in (("validation", run.data.val), ("test", run.data.test)):
+        if len(part):
+            errors = collect(list(predict(best, part, run.budget, run.device)), part)
+            write_report(errors, run.record.folder, name)
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes a CUDA device where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else torch.device(name)
+
+
+def _generator(seed: int, epoch: int) -> torch.Generator:
+    """Order of batches as a function of seed and epoch alone, so that a resumed epoch is the same epoch."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+
+
+def _note(row: dict[str, Any]) -> str:
+    parts = [f"loss {row['train_loss']:.4f}"]
+    for key, label, unit in (
+        ("valid_energy_mae_mev_per_atom", "E", "meV/atom"),
+        ("valid_force_mae_mev_per_a", "F", "meV/Å"),
+        ("valid_stress_mae_gpa", "σ", "GPa"),
+    ):
+        if key in row:
+            parts.append(f"{label} {row[key]:.3g} {unit}")
+    return "  ".join(parts)

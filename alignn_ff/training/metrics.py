@@ -1,0 +1,133 @@
+"""Errors of a potential on labelled structures, in the units people compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alignn_ff.data.dataset import Budget, Dataset
+from alignn_ff.evaluate import Prediction, Want, evaluate
+from alignn_ff.graph import AtomGraph, atom_counts
+from alignn_ff.io import Targets
+from alignn_ff.models.base import SYMBOLS, Potential
+from alignn_ff.units import GPA_PER_EV_A3, MEV
+
+
+class Errors(NamedTuple):
+    """Labels beside predictions as plain arrays; what has no label is absent.
+
+    Attributes:
+        energy: [n, 2] label and prediction, eV/atom.
+        forces: [m, 2] components, eV/Å.
+        stress: [k, 2] components, GPa.
+        energy_group, forces_group, stress_group: group (`config_type`) of each row.
+        energy_element, forces_element, stress_element: elements of the structure, or element of the atom.
+    """
+
+    energy: np.ndarray
+    forces: np.ndarray
+    stress: np.ndarray
+    energy_group: np.ndarray
+    forces_group: np.ndarray
+    stress_group: np.ndarray
+    energy_element: np.ndarray
+    forces_element: np.ndarray
+    stress_element: np.ndarray
+
+
+class Score(NamedTuple):
+    """Mean absolute error, root mean square error, R² and the number of values."""
+
+    mae: float
+    rmse: float
+    r2: float
+    count: int
+
+
+class Predicted(NamedTuple):
+    """One batch with its prediction; `indices` into the dataset."""
+
+    indices: list[int]
+    graph: AtomGraph
+    targets: Targets
+    prediction: Prediction
+
+
+def predict(potential: Potential, data: Dataset, budget: Budget, device: torch.device) -> Iterator[Predicted]:
+    """Energies, forces and stresses of every sample, batch by batch."""
+    for indices in data.batches(budget):
+        graph, targets = data.batch(indices, device)
+        yield Predicted(indices, graph, targets, evaluate(potential, graph, want=Want.FORCES))
+
+
+def collect(batches: Iterable[Predicted], data: Dataset) -> Errors:
+    """Every label of `data` beside the prediction for it."""
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in Errors._fields}
+    for indices, graph, targets, prediction in batches:
+        counts = atom_counts(graph)
+        groups = np.array([data.samples[i].group for i in indices])
+        elements = np.array([_elements(data.samples[i].graph.numbers) for i in indices])
+        owner = graph.graph_index.cpu().numpy()
+        symbols = np.array(SYMBOLS)[graph.numbers.cpu().numpy()]
+        _add(parts, "energy", targets.energy / counts, prediction.energy / counts, groups, elements)
+        _add(parts, "forces", targets.forces, prediction.forces, groups[owner], symbols)
+        if prediction.stress is not None:
+            stresses = (targets.stress * GPA_PER_EV_A3, prediction.stress * GPA_PER_EV_A3)
+            _add(parts, "stress", *stresses, groups, elements)
+    return Errors(**{name: _joined(name, pieces) for name, pieces in parts.items()})
+
+
+def score(pairs: np.ndarray) -> Score:
+    """Errors of [n, 2] label-prediction pairs; NaN where there is nothing to score."""
+    if len(pairs) == 0:
+        return Score(float("nan"), float("nan"), float("nan"), 0)
+    error = pairs[:, 1] - pairs[:, 0]
+    spread = ((pairs[:, 0] - pairs[:, 0].mean()) ** 2).sum()
+    r2 = float(1 - (error**2).sum() / spread) if spread > 0 else float("nan")
+    return Score(float(np.abs(error).mean()), float(np.sqrt((error**2).mean())), r2, len(pairs))
+
+
+def summary(errors: Errors) -> dict[str, float]:
+    """The row of a history: MAE and RMSE in meV/atom, meV/Å and GPa; what has no label is absent."""
+    row = {}
+    for name, pairs, factor, unit in (
+        ("energy", errors.energy, MEV, "mev_per_atom"),
+        ("force", errors.forces, MEV, "mev_per_a"),
+        ("stress", errors.stress, 1.0, "gpa"),
+    ):
+        if len(pairs):
+            s = score(pairs)
+            row[f"{name}_mae_{unit}"] = factor * s.mae
+            row[f"{name}_rmse_{unit}"] = factor * s.rmse
+    return row
+
+
+def _add(
+    parts: dict[str, list[np.ndarray]],
+    name: str,
+    label: Tensor,
+    prediction: Tensor,
+    groups: np.ndarray,
+    elements: np.ndarray,
+) -> None:
+    """Append the labelled numbers of each row, marked with the row's group and elements."""
+    rows = len(label)
+    pairs = torch.stack([label.reshape(rows, -1), prediction.reshape(rows, -1)], dim=-1).cpu().numpy()
+    labelled = np.isfinite(pairs[..., 0])
+    parts[name].append(pairs[labelled])
+    for mark, values in (("group", groups), ("element", elements)):
+        parts[f"{name}_{mark}"].append(np.broadcast_to(values[:, None], labelled.shape)[labelled])
+
+
+def _joined(name: str, pieces: list[np.ndarray]) -> np.ndarray:
+    if pieces:
+        return np.concatenate(pieces)
+    return np.zeros((0, 2)) if name in ("energy", "forces", "stress") else np.zeros(0, dtype=str)
+
+
+def _elements(numbers: Tensor) -> str:
+    return "-".join(SYMBOLS[int(z)] for z in torch.unique(numbers))

@@ -1,0 +1,93 @@
+"""Optimizer, schedule and moving average of the weights: built once, returned together."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
+
+from alignn_ff.training.config import TrainConfig
+
+_WARMUP = 0.03
+"""Share of the steps over which a cosine schedule rises to its peak."""
+_FLOOR = 0.005
+"""Last learning rate of a cosine schedule over its peak."""
+
+
+class Average:
+    """Exponential moving average of a model's parameters, with a shorter memory at the start."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take one step towards the model's present weights."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, p in model.named_parameters():
+            self.weights[name].lerp_(p, 1.0 - decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` takes."""
+        return {"steps": self.steps, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.steps = state["steps"]
+        for name, value in state["weights"].items():
+            self.weights[name].copy_(value)
+
+
+class Optim(NamedTuple):
+    """What steers the weights. `schedule` is None for a constant rate."""
+
+    optimizer: torch.optim.Optimizer
+    schedule: lr_scheduler.LRScheduler | None
+    average: Average
+
+
+def build_optim(config: TrainConfig, model: nn.Module, steps_per_epoch: int) -> Optim:
+    """AdamW with the configured schedule and average."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    total = config.epochs * steps_per_epoch
+    return Optim(optimizer, _schedule(config, optimizer, total), Average(model, config.ema_decay))
+
+
+def step_schedule(schedule: lr_scheduler.LRScheduler | None, *, validation_loss: float | None = None) -> None:
+    """Advance by one step, or, with a validation loss, by one epoch; each schedule listens to one of the two."""
+    if schedule is None:
+        return
+    if isinstance(schedule, lr_scheduler.ReduceLROnPlateau):
+        if validation_loss is not None:
+            schedule.step(validation_loss)
+    elif validation_loss is None:
+        schedule.step()
+
+
+def swap_in(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give `model` these weights; returns a copy of those it had."""
+    with torch.no_grad():
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        for name, p in model.named_parameters():
+            p.copy_(weights[name])
+    return before
+
+
+def _schedule(config: TrainConfig, optimizer: torch.optim.Optimizer, total: int) -> lr_scheduler.LRScheduler | None:
+    if config.scheduler == "onecycle":
+        return lr_scheduler.OneCycleLR(optimizer, max_lr=config.learning_rate, total_steps=total + 1)
+    if config.scheduler == "cosine":
+        return lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step / total))
+    if config.scheduler == "plateau":
+        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=config.plateau_patience)
+    return None
+
+
+def _cosine(done: float) -> float:
+    return min(1.0, (done + 1e-3) / _WARMUP) * (_FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))

@@ -1,0 +1,178 @@
+"""From a config to what the loop needs: data in parts, and a potential that starts sensibly."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from alignn_ff.checkpoint import file_sha256
+from alignn_ff.data.dataset import Dataset, elements_of
+from alignn_ff.data.lint import missing_label_note, stress_unit_warning
+from alignn_ff.data.sources import Keys, Sample, read_samples
+from alignn_ff.data.split import Shares, Split, load_split, make_split
+from alignn_ff.errors import ConfigError, DataError
+from alignn_ff.graph import edge_vectors
+from alignn_ff.models import Potential, Sum, build
+from alignn_ff.models.base import SYMBOLS, check_elements
+from alignn_ff.training.config import TrainConfig
+
+log = logging.getLogger(__name__)
+
+_CALIBRATION_STRUCTURES = 32
+
+
+class Prepared(NamedTuple):
+    """Data in parts, the potential to train, and the facts its checkpoint will state."""
+
+    train: Dataset
+    val: Dataset
+    test: Dataset
+    split: Split
+    potential: Potential
+    facts: dict[str, Any]
+
+
+def prepare(config: TrainConfig) -> Prepared:
+    """Read, check and split the data; build the potential from the statistics of the training part.
+
+    Raises:
+        DataError, ConfigError: see `read_samples`, `make_split`; or a loss weight without any label to apply it to.
+    """
+    samples = read_all(config.data, config)
+    split = _split(config, [s.key for s in samples])
+    by_key = {s.key: s for s in samples}
+    parts = [[by_key[key] for key in keys] for keys in split]
+    if config.validation_data:
+        parts[1] = read_all(config.validation_data, config)
+    _check_labels(parts[0], config)
+    torch.manual_seed(config.random_seed)
+    potential = initial_potential(parts[0], config)
+    for samples_of_part, what in zip(parts, Split._fields, strict=True):
+        for sample in samples_of_part:
+            check_elements(potential.elements, sample.graph.numbers, f"{what} structure {sample.key}")
+    train, val, test = (dataset(part, potential, config.graph_cache_mb) for part in parts)
+    _calibrate(potential, train, config.random_seed)
+    facts = {
+        "data": {
+            "files": {Path(f).name: file_sha256(f) for f in (*config.data, *config.validation_data) if Path(f).is_file()},
+            "structures": {name: len(part) for name, part in zip(Split._fields, parts, strict=True)},
+            "atoms": {name: sum(len(s.graph.numbers) for s in part) for name, part in zip(Split._fields, parts, strict=True)},
+        }
+    }
+    return Prepared(train, val, test, split, potential, facts)
+
+
+def read_all(files: Sequence[str], config: TrainConfig) -> list[Sample]:
+    """Samples of every file, checked, under keys that no two share.
+
+    Raises:
+        DataError: see `read_samples`; or two samples of one key.
+    """
+    keys = Keys(config.energy_key, config.forces_key, config.stress_key, config.stress_unit)
+    samples: list[Sample] = []
+    for file in files:
+        samples += read_samples(file, keys)
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.key in seen:
+            raise DataError(f"two structures are called {sample.key}; give files and records names of their own.")
+        seen.add(sample.key)
+    for remark in (stress_unit_warning(samples), missing_label_note(samples)):
+        if remark:
+            log.warning(remark)
+    return samples
+
+
+def dataset(samples: Sequence[Sample], potential: Potential, memory_mb: float) -> Dataset:
+    """Samples connected as `potential` needs them."""
+    return Dataset(samples, potential.cutoff, potential.angle_cutoff, memory_mb)
+
+
+def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potential:
+    """Reference energies, the configured model with scales from the data, and a ZBL core unless switched off."""
+    elements = [SYMBOLS[int(z)] for z in elements_of(samples)]
+    energies = _given_energies(config, elements) or least_squares_energies(samples, elements)
+    model = {
+        **config.model,
+        "elements": elements,
+        "energy_scale": force_scales(samples, elements),
+    }
+    terms: list[dict[str, Any]] = [
+        {"name": "reference_energies", "elements": elements, "energies": energies},
+        model,
+    ]
+    if config.zbl:
+        terms.append({"name": "zbl", "elements": elements})
+    potential = Sum([build(term) for term in terms])
+    dtype = torch.float64 if config.dtype == "float64" else torch.float32
+    return potential.to(dtype)
+
+
+def least_squares_energies(samples: Sequence[Sample], elements: Sequence[str]) -> list[float]:
+    """Energy per atom of each element, eV, that fits the total energies best (least norm where they do not say)."""
+    numbers = torch.tensor([SYMBOLS.index(e) for e in elements])
+    labelled = [s for s in samples if bool(torch.isfinite(s.targets.energy).all())]
+    if not labelled:
+        return [0.0] * len(elements)
+    counts = torch.stack([(s.graph.numbers[:, None] == numbers).sum(0).to(torch.float64) for s in labelled])
+    energies = torch.cat([s.targets.energy for s in labelled])
+    weight = 1.0 / counts.sum(1)  # per atom, so that large cells do not rule
+    solution = torch.linalg.lstsq(counts * weight[:, None], (energies * weight)[:, None], driver="gelsd").solution
+    return solution[:, 0].tolist()
+
+
+def force_scales(samples: Sequence[Sample], elements: Sequence[str]) -> list[float]:
+    """RMS force component on the atoms of each element, as a number in eV; 1 where there are no forces."""
+    numbers = torch.cat([s.graph.numbers for s in samples])
+    forces = torch.cat([s.targets.forces for s in samples])
+    scales = []
+    for element in elements:
+        own = forces[numbers == SYMBOLS.index(element)]
+        rms = float(own[torch.isfinite(own)].square().mean().sqrt())
+        scales.append(rms if rms > 1e-6 else 1.0)  # NaN (no labels) and zero (perfect crystals) say nothing
+    return scales
+
+
+def _split(config: TrainConfig, keys: list[str]) -> Split:
+    if config.split_file:
+        return load_split(Path(config.split_file), keys)
+    shares = Shares(
+        config.n_train,
+        0 if config.validation_data and config.n_val is None else config.n_val,
+        config.n_test,
+        config.train_ratio,
+        config.val_ratio,
+        config.test_ratio,
+    )
+    return make_split(keys, shares, seed=config.random_seed, shuffle=not config.keep_data_order)
+
+
+def _calibrate(potential: Potential, data: Dataset, seed: int) -> None:
+    """Show the potential typical structures, drawn from all of the training set, before it learns."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).tolist()
+    graph = data.batch(order[:_CALIBRATION_STRUCTURES]).graph
+    potential.calibrate(graph, edge_vectors(graph).to(potential.dtype))
+
+
+def _given_energies(config: TrainConfig, elements: Sequence[str]) -> list[float] | None:
+    given = config.reference_energies
+    if given is None:
+        return None
+    absent = [e for e in elements if e not in given]
+    if absent:
+        raise ConfigError(f"`reference_energies` has no {' '.join(absent)}, which the training data hold.")
+    return [given[e] for e in elements]
+
+
+def _check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
+    weights = {"energy": config.loss.energy_weight, "forces": config.loss.force_weight, "stress": config.loss.stress_weight}
+    for name, weight in weights.items():
+        if weight and not any(bool(torch.isfinite(getattr(s.targets, name)).any()) for s in samples):
+            raise DataError(
+                f"the loss weighs {name}, but no training structure has any. Check the label's name "
+                f"(`{name}_key`) or set its weight to 0."
+            )

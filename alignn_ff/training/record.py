@@ -1,0 +1,125 @@
+"""What a training run leaves behind: config, split, history, models, plots, and the state to resume from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alignn_ff._version import __version__
+from alignn_ff.checkpoint import save_checkpoint
+from alignn_ff.data.split import Split, save_split
+from alignn_ff.errors import CheckpointError, ConfigError
+from alignn_ff.files import atomic_path, prepare_folder, write_text
+from alignn_ff.models import Potential
+from alignn_ff.training.config import TrainConfig, to_json
+from alignn_ff.training.optim import Optim
+
+_STATE = "resume.pt"
+_CONFIG = "config.json"
+
+
+class Record:
+    """The output folder of one run."""
+
+    def __init__(self, folder: Path, config: TrainConfig) -> None:
+        self.folder = folder
+        self.config = config
+        self.rows: list[dict[str, Any]] = []
+
+    @classmethod
+    def open(cls, config: TrainConfig, *, overwrite: bool, resume: bool) -> Record:
+        """The folder `config.output_dir`, new, or taken over as asked.
+
+        Raises:
+            OutputExistsError: it holds files and nobody asked for them to be replaced or resumed.
+            CheckpointError: nothing there to resume.
+            ConfigError: the run there had other settings.
+        """
+        folder = prepare_folder(config.output_dir, reuse=overwrite or resume)
+        if resume:
+            if not (folder / _STATE).is_file():
+                raise CheckpointError(f"{folder}: no {_STATE} in it; there is no run to resume. Leave out --resume.")
+            _check_same(config, folder / _CONFIG)
+        return cls(folder, config)
+
+    def write_inputs(self, split: Split) -> None:
+        """Config and split, and an empty history in place of an earlier one."""
+        (self.folder / _STATE).unlink(missing_ok=True)
+        write_text(self.folder / _CONFIG, to_json(self.config))
+        save_split(split, self.folder / "ids_train_val_test.json")
+        self._write_history()
+
+    def append(self, row: dict[str, Any]) -> None:
+        """One more epoch."""
+        self.rows.append(row)
+        self._write_history()
+
+    def best_row(self, epoch: int) -> dict[str, Any]:
+        """The row of an epoch; empty where that epoch was never reached."""
+        return next((row for row in self.rows if row["epoch"] == epoch), {})
+
+    def save_model(self, name: str, potential: Potential, row: dict[str, Any], facts: dict[str, Any]) -> None:
+        """A deployable checkpoint with the facts of this run."""
+        facts = {
+            **facts,
+            "training": {
+                "config": self.config.model_dump(mode="json", exclude={"output_dir"}),
+                "epoch": row["epoch"],
+                "software": {"alignn_ff": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            },
+            "metrics": {k.removeprefix("valid_"): v for k, v in row.items() if k.startswith("valid_")},
+        }
+        save_checkpoint(self.folder / f"{name}.safetensors", potential, facts)
+
+    def save_state(self, position: dict[str, Any], potential: Potential, optim: Optim) -> None:
+        """Everything a resumed run needs to be the same run."""
+        state = {
+            "position": position,
+            "rows": self.rows,
+            "potential": potential.state_dict(),
+            "optimizer": optim.optimizer.state_dict(),
+            "schedule": None if optim.schedule is None else optim.schedule.state_dict(),
+            "average": optim.average.state_dict(),
+        }
+        with atomic_path(self.folder / _STATE) as draft:
+            torch.save(state, draft)
+
+    def restore(self, potential: Potential, optim: Optim) -> dict[str, Any]:
+        """Put back what `save_state` kept; returns the position."""
+        state = torch.load(self.folder / _STATE, weights_only=True)
+        potential.load_state_dict(state["potential"])
+        optim.optimizer.load_state_dict(state["optimizer"])
+        if optim.schedule is not None:
+            optim.schedule.load_state_dict(state["schedule"])
+        optim.average.load_state_dict(state["average"])
+        self.rows = state["rows"]
+        self._write_history()
+        return state["position"]
+
+    def _write_history(self) -> None:
+        write_text(self.folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
+        table = io.StringIO()
+        if self.rows:
+            writer = csv.DictWriter(table, fieldnames=list(self.rows[0]))
+            writer.writeheader()
+            writer.writerows(self.rows)
+        write_text(self.folder / "history.csv", table.getvalue())
+
+
+def _check_same(config: TrainConfig, path: Path) -> None:
+    """A resumed run may be longer or stand elsewhere; everything else must be as it was."""
+    free = {"output_dir", "device", "graph_cache_mb", "n_early_stopping"}
+    now = config.model_dump(mode="json", exclude=free)
+    before = {k: v for k, v in json.loads(path.read_text(encoding="utf-8")).items() if k not in free}
+    changed = sorted(k for k in now if now[k] != before.get(k))
+    if changed:
+        raise ConfigError(
+            f"{path.parent}: the run there was started with other values of {', '.join(changed)}; resume it with the "
+            "config it has, or start a new one elsewhere."
+        )

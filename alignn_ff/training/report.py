@@ -1,0 +1,62 @@
+"""Tables and parity plots of errors, per element and per group."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alignn_ff.files import write_text
+from alignn_ff.reports.figure import save_figure
+from alignn_ff.reports.parity import parity_figure
+from alignn_ff.training.metrics import Errors, score
+from alignn_ff.units import MEV
+
+QUANTITIES = {
+    "energy": ("energy", "eV/atom", MEV, "meV/atom"),
+    "forces": ("force component", "eV/Å", MEV, "meV/Å"),
+    "stress": ("stress component", "GPa", 1.0, "GPa"),
+}
+"""Field of `Errors`: its name on an axis, its unit there, factor and unit of its errors in a table."""
+
+
+def table(errors: Errors) -> list[dict[str, Any]]:
+    """Rows of quantity, by (all, element or group), of, mae, rmse, unit, r2, count."""
+    rows = []
+    for field, (_, _, factor, unit) in QUANTITIES.items():
+        pairs = getattr(errors, field)
+        for by in ("all", "element", "group"):
+            names = np.full(len(pairs), "all") if by == "all" else getattr(errors, f"{field}_{by}")
+            for name in np.unique(names):
+                s = score(pairs[names == name])
+                rows.append(
+                    {
+                        "quantity": field,
+                        "by": by,
+                        "of": str(name),
+                        "mae": factor * s.mae,
+                        "rmse": factor * s.rmse,
+                        "unit": unit,
+                        "r2": s.r2,
+                        "count": s.count,
+                    }
+                )
+    return rows
+
+
+def write_report(errors: Errors, folder: Path, name: str) -> list[Path]:
+    """`NAME_errors.json` and a parity plot of each quantity by element and by group; returns what was written."""
+    path = folder / f"{name}_errors.json"
+    write_text(path, json.dumps(table(errors), indent=1))
+    written = [path]
+    for field, (axis, unit, _, _) in QUANTITIES.items():
+        pairs = getattr(errors, field)
+        if len(pairs) == 0:
+            continue
+        for by in ("element", "group"):
+            groups = getattr(errors, f"{field}_{by}")
+            figure = parity_figure(pairs[:, 0], pairs[:, 1], axis, unit, groups)
+            written.append(save_figure(figure, folder / f"{name}_parity_{field}_by_{by}.png"))
+    return written
