@@ -35,7 +35,7 @@ def tidy(ax: Axes) -> None:
 
 
 def log_scale(ax: Axes) -> None:
-    """A logarithmic y axis with plain numbers: errors seldom span decades, and 2×10¹ is a poor way to say 20."""
+    """A logarithmic y axis with plain numbers: 2×10¹ is a poor way to say 20."""
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(LogFormatter())
     ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))

@@ -80,7 +80,7 @@ def _draw_density(fig: Figure, ax: Axes, x: NDArray, y: NDArray, unit: str) -> N
     image = ax.hexbin(
         x, y, gridsize=90, bins="log", mincnt=1, cmap="viridis", extent=(low, high, low, high), lw=0
     )
-    fig.colorbar(image, ax=ax, label="points", pad=0.02)
+    fig.colorbar(image, ax=ax, label="points", pad=0.02, shrink=0.7)
     ax.plot([], [], "h", color=BLUE, label=error_text(x, y, unit))
 
 

@@ -1,0 +1,13 @@
+"""Jobs people run with a potential: each is one function of `ase.Atoms` and settings, and one command.
+
+A workflow is one file and one line here. Its command is generated from the settings that its function takes.
+"""
+
+from __future__ import annotations
+
+WORKFLOWS = {
+    "relax": "alignn_ff.workflows.relax:run_relax",
+    "md": "alignn_ff.workflows.md:run_md",
+    "eos": "alignn_ff.workflows.eos:run_eos",
+}
+"""Name -> "module:function"; the first line of the module's docstring is the help of the command."""
