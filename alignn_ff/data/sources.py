@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,6 +71,21 @@ def read_samples(path: str | Path, keys: Keys = Keys()) -> list[Sample]:
     samples: list[Sample] = getattr(import_module(module), attribute)(path, keys)
     if not samples:
         raise DataError(f"{path}: no structures in it; expected at least one.")
+    return samples
+
+
+def read_all(files: Sequence[str | Path], keys: Keys) -> list[Sample]:
+    """Samples of several sources, under keys that no two share.
+
+    Raises:
+        DataError: see `read_samples`; or two samples of one key.
+    """
+    samples = [sample for file in files for sample in read_samples(file, keys)]
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.key in seen:
+            raise DataError(f"two structures are called {sample.key}; give files and records names of their own.")
+        seen.add(sample.key)
     return samples
 
 

@@ -140,7 +140,7 @@ class AlignnSmooth(Potential):
         return {
             "name": self.name,
             "elements": list(self.elements),
-            "energy_scale": [float(s) for s in self.energy_scale],
+            "energy_scale": self.energy_scale.detach().tolist(),
             **self.settings.model_dump(),
         }
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from alignn_ff.checkpoint import load_checkpoint
 from alignn_ff.data.dataset import Budget, Dataset
+from alignn_ff.device import choose_device
 from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.models import Potential
 from alignn_ff.progress import track
@@ -206,11 +207,6 @@ def _write_reports(run: Run) -> None:
         if len(part):
             errors = collect(list(predict(best, part, run.budget, run.device)), part)
             write_report(errors, run.record.folder, name)
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` takes a CUDA device where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else torch.device(name)
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:

@@ -12,7 +12,7 @@ import torch
 from alignn_ff.checkpoint import file_sha256
 from alignn_ff.data.dataset import Dataset, elements_of
 from alignn_ff.data.lint import missing_label_note, stress_unit_warning
-from alignn_ff.data.sources import Keys, Sample, read_samples
+from alignn_ff.data.sources import Keys, Sample, read_all
 from alignn_ff.data.split import Shares, Split, load_split, make_split
 from alignn_ff.errors import ConfigError, DataError
 from alignn_ff.graph import edge_vectors
@@ -40,14 +40,14 @@ def prepare(config: TrainConfig) -> Prepared:
     """Read, check and split the data; build the potential from the statistics of the training part.
 
     Raises:
-        DataError, ConfigError: see `read_samples`, `make_split`; or a loss weight without any label to apply it to.
+        DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label to apply it to.
     """
-    samples = read_all(config.data, config)
+    samples = labelled(config.data, config)
     split = _split(config, [s.key for s in samples])
     by_key = {s.key: s for s in samples}
     parts = [[by_key[key] for key in keys] for keys in split]
     if config.validation_data:
-        parts[1] = read_all(config.validation_data, config)
+        parts[1] = labelled(config.validation_data, config)
     _check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
     potential = initial_potential(parts[0], config)
@@ -66,21 +66,10 @@ def prepare(config: TrainConfig) -> Prepared:
     return Prepared(train, val, test, split, potential, facts)
 
 
-def read_all(files: Sequence[str], config: TrainConfig) -> list[Sample]:
-    """Samples of every file, checked, under keys that no two share.
-
-    Raises:
-        DataError: see `read_samples`; or two samples of one key.
-    """
+def labelled(files: Sequence[str], config: TrainConfig) -> list[Sample]:
+    """Samples of every file, with a warning of what looks wrong or is missing."""
     keys = Keys(config.energy_key, config.forces_key, config.stress_key, config.stress_unit)
-    samples: list[Sample] = []
-    for file in files:
-        samples += read_samples(file, keys)
-    seen: set[str] = set()
-    for sample in samples:
-        if sample.key in seen:
-            raise DataError(f"two structures are called {sample.key}; give files and records names of their own.")
-        seen.add(sample.key)
+    samples = read_all(files, keys)
     for remark in (stress_unit_warning(samples), missing_label_note(samples)):
         if remark:
             log.warning(remark)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from alignn_ff.data.dataset import Budget, Dataset
+from alignn_ff.data.sources import Keys, read_all
+from alignn_ff.device import choose_device
 from alignn_ff.files import write_text
+from alignn_ff.models.base import Potential, check_elements
 from alignn_ff.reports.figure import save_figure
 from alignn_ff.reports.parity import parity_figure
-from alignn_ff.training.metrics import Errors, score
+from alignn_ff.training.metrics import Errors, collect, predict, score
 from alignn_ff.units import MEV
 
 QUANTITIES = {
@@ -20,6 +25,24 @@ QUANTITIES = {
     "stress": ("stress component", "GPa", 1.0, "GPa"),
 }
 """Field of `Errors`: its name on an axis, its unit there, factor and unit of its errors in a table."""
+
+
+def evaluate_model(
+    potential: Potential, files: Sequence[str | Path], keys: Keys, *, batch_edges: int, device: str
+) -> Errors:
+    """Errors of a potential on labelled files; `device` and `keys` as in a training config.
+
+    Raises:
+        DataError: see `read_all`.
+        UnknownElementError: an element the potential does not know.
+    """
+    samples = read_all(files, keys)
+    for sample in samples:
+        check_elements(potential.elements, sample.graph.numbers, f"structure {sample.key}")
+    data = Dataset(samples, potential.cutoff, potential.angle_cutoff, memory_mb=0.0)
+    place = choose_device(device)
+    batches = predict(potential.to(place), data, Budget(len(samples), edges=batch_edges), place)
+    return collect(batches, data)
 
 
 def table(errors: Errors) -> list[dict[str, Any]]:

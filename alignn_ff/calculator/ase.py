@@ -1,0 +1,191 @@
+"""`atoms.calc = AlignnFFCalculator()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from ase import Atoms
+from ase.calculators.calculator import (
+    Calculator,
+    PropertyNotImplementedError,
+    all_changes,
+    external_calculators,
+    register_calculator_class,
+)
+
+from alignn_ff.device import choose_device
+from alignn_ff.errors import ConfigError, StructureError
+from alignn_ff.evaluate import Prediction, evaluate
+from alignn_ff.graph import AtomGraph, concat, edge_vectors, to_device
+from alignn_ff.io import from_ase, matrix_to_voigt
+from alignn_ff.models.base import SYMBOLS, Potential, check_elements
+from alignn_ff.neighbors import connect
+from alignn_ff.neighbors.skin import SkinList
+from alignn_ff.pretrained import default_model, load_potential
+
+_TOO_CLOSE_A = 0.3
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class AlignnFFCalculator(Calculator):
+    """Energy, forces and stress of a structure from an ALIGNN potential.
+
+    Properties: energy, free_energy (the same: there is no electronic temperature), energies (per atom), forces,
+    stress (eV/Å³, Voigt xx yy zz yz xz xy, positive in tension; only for structures with a volume). One evaluation
+    gives them all; moving nothing costs nothing. The atoms are never changed.
+
+    Args:
+        model: None for the embedded model, a name (`alignn-ff models list`), a file, or a `Potential`.
+        device: "auto" (CUDA where there is one), or anything torch understands.
+        dtype: "float32" or "float64"; the precision of the model file unless given.
+        skin: Å; neighbour lists are reused until an atom moved half of it. 0 finds neighbours anew every step.
+    Raises:
+        ModelNotFoundError, CheckpointError: no such model, or a damaged one.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}  # the energy does not depend on them
+
+    def __init__(
+        self,
+        model: str | Path | Potential | None = None,
+        *,
+        device: str = "auto",
+        dtype: str | None = None,
+        skin: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.device = choose_device(device)
+        potential, self.provenance = _resolve(model)
+        self.potential = potential.to(device=self.device, dtype=_dtype(dtype, potential)).eval().requires_grad_(False)
+        self.provenance |= {"device": str(self.device), "dtype": str(self.potential.dtype).removeprefix("torch.")}
+        if not skin >= 0.0:
+            raise ConfigError(f"skin is {skin} Å; expected 0 or more.")
+        self._neighbors = SkinList(self.potential.cutoff, angle_cutoff=self.potential.angle_cutoff, skin=skin)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill `results` with every property of `atoms` (ASE calls this only when something changed).
+
+        Raises:
+            UnknownElementError: an element the model was not trained on.
+            StructureError: positions that are not finite, atoms closer than 0.3 Å.
+            PropertyNotImplementedError: stress asked of a structure without a volume.
+        """
+        super().calculate(atoms, properties, system_changes)
+        bare = self._checked(self.atoms, "the structure")
+        graph = self._neighbors.connect(bare)
+        _check_distances(graph, "the structure")
+        self.results = _results(self._predict(graph), 0)
+        if "stress" in properties and "stress" not in self.results:
+            raise PropertyNotImplementedError("stress needs a volume, and this structure's cell has none.")
+
+    def evaluate(self, structures: Sequence[Atoms], *, batch_edges: int = 200_000) -> list[dict[str, Any]]:
+        """Properties of many structures at once, packed into few graphs; the calculator's own state stays as it is.
+
+        Args:
+            structures: any number; each knows its own cell and pbc.
+            batch_edges: edges of one pack at most, which bounds the memory.
+        Returns:
+            one dictionary a structure, with the keys of `implemented_properties` (stress only with a volume).
+        Raises:
+            UnknownElementError, StructureError: as in `calculate`, naming the structure.
+        """
+        results: list[dict[str, Any]] = []
+        for pack in self._packs(structures, batch_edges):
+            prediction = self._predict(concat(pack))
+            results += [_results(prediction, g, counts) for g, counts in _ranges(pack)]
+        return results
+
+    def _packs(self, structures: Sequence[Atoms], batch_edges: int) -> Iterator[list[AtomGraph]]:
+        pack: list[AtomGraph] = []
+        edges = 0
+        for place, atoms in enumerate(structures):
+            what = f"structure {place}"
+            graph = connect(
+                self._checked(atoms, what), self.potential.cutoff, angle_cutoff=self.potential.angle_cutoff
+            )
+            _check_distances(graph, what)
+            if pack and edges + len(graph.edge_src) > batch_edges:
+                yield pack
+                pack, edges = [], 0
+            pack.append(graph)
+            edges += len(graph.edge_src)
+        if pack:
+            yield pack
+
+    def _checked(self, atoms: Atoms, what: str) -> AtomGraph:
+        graph = from_ase(atoms)
+        check_elements(self.potential.elements, graph.numbers, what)
+        return graph
+
+    def _predict(self, graph: AtomGraph) -> Prediction:
+        prediction = evaluate(self.potential, to_device(graph, self.device))
+        return Prediction(*(None if t is None else t.cpu() for t in prediction))
+
+
+def _results(prediction: Prediction, place: int, atoms: slice = slice(None)) -> dict[str, Any]:
+    """ASE's results of structure `place` of a prediction, whose atoms stand at `atoms`."""
+    energy = float(prediction.energy[place])
+    results: dict[str, Any] = {
+        "energy": energy,
+        "free_energy": energy,
+        "energies": prediction.atom_energy[atoms].numpy(),
+    }
+    if prediction.forces is not None:
+        results["forces"] = prediction.forces[atoms].numpy()
+    if prediction.stress is not None and bool(torch.isfinite(prediction.stress[place]).all()):
+        results["stress"] = matrix_to_voigt(prediction.stress[place].numpy())
+    return results
+
+
+def _ranges(pack: Sequence[AtomGraph]) -> Iterator[tuple[int, slice]]:
+    """Place of each graph of a pack and where its atoms stand."""
+    start = 0
+    for place, graph in enumerate(pack):
+        stop = start + len(graph.numbers)
+        yield place, slice(start, stop)
+        start = stop
+
+
+def _resolve(model: str | Path | Potential | None) -> tuple[Potential, dict[str, Any]]:
+    """The potential and where it comes from."""
+    if isinstance(model, Potential):
+        # A copy: moving it to a device or precision must not reach into the caller's own.
+        return deepcopy(model), {"model": model.name, "sha256": None}
+    checkpoint = load_potential(model)
+    name = default_model() if model is None else str(model)
+    return checkpoint.potential, {"model": name, "sha256": checkpoint.sha256}
+
+
+def _dtype(name: str | None, potential: Potential) -> torch.dtype:
+    if name is None:
+        return potential.dtype
+    if name not in _DTYPES:
+        raise ConfigError(f"dtype is {name!r}; expected one of {', '.join(_DTYPES)}.")
+    return _DTYPES[name]
+
+
+def _check_distances(graph: AtomGraph, what: str) -> None:
+    distances = edge_vectors(graph).norm(dim=1)
+    if len(distances) == 0 or float(distances.min()) >= _TOO_CLOSE_A:
+        return
+    worst = int(distances.argmin())
+    i, j = int(graph.edge_src[worst]), int(graph.edge_dst[worst])
+    first, second = (SYMBOLS[int(graph.numbers[k])] for k in (i, j))
+    raise StructureError(
+        f"in {what}, atoms {i} ({first}) and {j} ({second}) are {float(distances[worst]):.3f} Å apart; expected at "
+        f"least {_TOO_CLOSE_A} Å. Atoms overlap: check the cell, pbc and units."
+    )
+
+
+if "alignn_ff" not in external_calculators:
+    register_calculator_class("alignn_ff", AlignnFFCalculator)

@@ -1,0 +1,59 @@
+"""`alignn-ff evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model file or name.")],
+    data: Annotated[list[Path], typer.Argument(help="Labelled structures: ASE-readable files or id_prop.json.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and plots; default evaluate-MODEL.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace files in that folder.")] = False,
+    energy_key: Annotated[str, typer.Option(help="Name of the total energy in the data.")] = "energy",
+    forces_key: Annotated[str, typer.Option(help="Name of the forces.")] = "forces",
+    stress_key: Annotated[str, typer.Option(help="Name of the stress.")] = "stress",
+    stress_unit: Annotated[str | None, typer.Option(help="ev_a3, gpa, kbar or kbar_vasp.")] = None,
+    batch_edges: Annotated[int, typer.Option(help="Edges a batch, at most; bounds the memory.")] = 200_000,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Errors of a model on labelled structures: MAE, RMSE, R² and parity plots per element and per config_type."""
+    from alignn_ff.data.sources import Keys
+    from alignn_ff.files import prepare_folder
+    from alignn_ff.pretrained import load_potential
+    from alignn_ff.training.report import evaluate_model, table, write_report
+
+    potential = load_potential(model).potential
+    keys = Keys(energy_key, forces_key, stress_key, stress_unit)
+    folder = prepare_folder(out or Path(f"evaluate-{Path(model).stem}"), reuse=overwrite)
+    errors = evaluate_model(potential, data, keys, batch_edges=batch_edges, device=device)
+    written = write_report(errors, folder, "evaluation")
+    rows = table(errors)
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    console = Console()
+    for quantity in ("energy", "forces", "stress"):
+        own = [row for row in rows if row["quantity"] == quantity]
+        if own:
+            console.print(_rich(quantity, own))
+    console.print(f"Written: {', '.join(str(path) for path in written)}")
+
+
+def _rich(quantity: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=f"{quantity} ({rows[0]['unit']})")
+    for column in ("by", "of"):
+        table.add_column(column)
+    for column in ("MAE", "RMSE", "R²", "values"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        numbers = (f"{row['mae']:.3g}", f"{row['rmse']:.3g}", f"{row['r2']:.4f}", str(row["count"]))
+        table.add_row(row["by"], row["of"], *numbers)
+    return table
