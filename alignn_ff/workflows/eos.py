@@ -68,12 +68,11 @@ EOS_DEFAULTS = EOSSettings()
 class EOSResult(WorkflowResult):
     """Equation of state of the cell as given: strain is isotropic, the shape of the cell stays.
 
-    `atoms` is the structure of the scan nearest V0, scaled to V0. `points` are the structures of the scan with
-    their results; `scan` has the columns volume_a3, energy_ev, fit_energy_ev, max_force_ev_per_a.
+    `atoms` is the structure of the scan nearest V0, scaled to V0. `points` are the structures of the scan
+    with their results; `scan` has the columns volume_a3, energy_ev, fit_energy_ev, max_force_ev_per_a.
     `residual_mev_per_atom` is the root mean square distance of the points from the fit.
     """
 
-    atoms: Atoms
     settings: EOSSettings
     points: Sequence[Atoms]
     scan: Table
@@ -127,7 +126,7 @@ def run_eos(
     """Scan the volume of a copy of `atoms` with its calculator and fit an equation of state.
 
     Args:
-        atoms: periodic in 3D, with a calculator; left as it is. The scan is centred on it: relax the cell first.
+        atoms: periodic in 3D, with a calculator; left as it is. Relax the cell first.
         folder: where `points.csv` grows point by point and the result is saved; None writes nothing.
         progress: draw a bar on standard error.
     Raises:
@@ -216,8 +215,8 @@ def _fitted(volumes: NDArray, energies: NDArray, settings: EOSSettings) -> Any:
     if lowest in (0, len(energies) - 1):
         side = "smallest" if lowest == 0 else "largest"
         raise ConfigError(
-            f"the lowest energy of the scan lies at its {side} volume, {volumes[lowest]:.3f} Å³/atom: the minimum "
-            "is outside. Relax the cell first (alignn-ff relax), or enlarge volume_range_percent "
+            f"the lowest energy of the scan lies at its {side} volume, {volumes[lowest]:.3f} Å³/atom: the "
+            "minimum is outside. Relax the cell first (alignn-ff relax), or enlarge volume_range_percent "
             f"(now {settings.volume_range_percent:g})."
         )
     fit = EquationOfState(volumes, energies, eos=settings.equation)
@@ -234,8 +233,9 @@ def _fitted(volumes: NDArray, energies: NDArray, settings: EOSSettings) -> Any:
 def _require_inside(v0: float, volumes: NDArray, settings: EOSSettings) -> None:
     if not volumes[0] < v0 < volumes[-1]:
         raise ConfigError(
-            f"the fitted minimum, {v0:.3f} Å³, lies outside the scan from {volumes[0]:.3f} to {volumes[-1]:.3f} "
-            f"Å³. Relax the cell first, or enlarge volume_range_percent (now {settings.volume_range_percent:g})."
+            f"the fitted minimum, {v0:.3f} Å³, lies outside the scan ({volumes[0]:.3f} to {volumes[-1]:.3f} "
+            "Å³). Relax the cell first (alignn-ff relax), or enlarge volume_range_percent "
+            f"(now {settings.volume_range_percent:g})."
         )
 
 
@@ -246,7 +246,7 @@ def _energies(fit: Any, volumes: NDArray) -> NDArray:
 
 
 def _pressure_derivative(fit: Any) -> float:
-    """dB/dp = -1 - V E'''/E'' at V0; of sj, E = f(t) with t = V^(-1/3), that is 3 + t f'''/(3 f'') as f' = 0."""
+    """dB/dp = -1 - V E'''/E'' at V0; of sj, E = f(t) with t = V^(-1/3), 3 + t f'''/(3 f'') as f' = 0."""
     if fit.eos_string != "sj":
         return float(fit.eos_parameters[2])
     t = fit.v0 ** (-1.0 / 3.0)

@@ -100,7 +100,6 @@ class MDResult(WorkflowResult):
     pressure_gpa, volume_a3; it goes to `thermo.csv`, not into `to_dict`.
     """
 
-    atoms: Atoms
     settings: MDSettings
     thermo: Table
     completed: bool = quantity("completed")

@@ -95,7 +95,6 @@ class RelaxResult(WorkflowResult):
     max_force_ev_per_a and, where the cell was relaxed, max_stress_gpa and volume_a3.
     """
 
-    atoms: Atoms
     initial: Atoms
     settings: RelaxSettings
     history: Table

@@ -33,9 +33,10 @@ def quantity(label: str, unit: str = "", form: str = ".6g") -> Any:
 class WorkflowResult(ABC):
     """Base of all results. Concrete results are final, add their fields and state their `name`.
 
-    `only_tables` names fields too long for `to_dict`.
+    `atoms` is the structure at the end; `only_tables` names fields too long for `to_dict`.
     """
 
+    atoms: Atoms
     name: ClassVar[str]
     only_tables: ClassVar[tuple[str, ...]] = ()
 

@@ -102,7 +102,7 @@ def did_you_mean(word: str, known: Any) -> str:
     """ "; did you mean `x`?" for the nearest of `known`, whatever its case, or nothing."""
     by_lower = {str(name).lower(): str(name) for name in known}
     near = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
-    return f"; did you mean `{by_lower[near[0]]}`?" if near else ""
+    return f" (did you mean `{by_lower[near[0]]}`?)" if near else ""
 
 
 def reject_unused(settings: Any, names: Sequence[str], reason: str) -> None:

@@ -1,0 +1,3 @@
+"""The command line, `alignn-ff`. The only place that prints."""
+
+from __future__ import annotations

@@ -1,0 +1,54 @@
+"""The model that a command works with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase.calculators.calculator import BaseCalculator, get_calculator_class, names
+
+from alignn_ff.errors import ConfigError, ModelNotFoundError
+from alignn_ff.workflows.settings import did_you_mean
+
+ASE = "ase:"
+
+
+def load_calculator(
+    model: str | None, *, device: str | None, dtype: str | None, skin: float | None
+) -> tuple[BaseCalculator, dict[str, Any]]:
+    """A calculator and where it comes from.
+
+    Args:
+        model: name or file of a model, `ase:<name>` for a calculator of ASE, None for the embedded model.
+        device, dtype, skin: passed on where given (skin in Å); an ASE calculator has none of them.
+    Raises:
+        ModelNotFoundError: nothing of that name.
+        ConfigError: an option the calculator lacks, or an ASE calculator that needs more than its name.
+    """
+    options = {"device": device, "dtype": dtype, "skin": skin}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if model is not None and model.startswith(ASE):
+        if given:
+            raise ConfigError(f"{model} has no {', '.join(given)}. Leave --{' and --'.join(given)} out.")
+        return _ase_calculator(model.removeprefix(ASE))
+    from alignn_ff.calculator.ase import AlignnFFCalculator
+
+    calculator = AlignnFFCalculator(model, **given)
+    return calculator, dict(calculator.provenance)
+
+
+def _ase_calculator(name: str) -> tuple[BaseCalculator, dict[str, Any]]:
+    try:
+        calculator_class = get_calculator_class(name)
+    except (ImportError, AttributeError, KeyError, ValueError) as error:
+        raise ModelNotFoundError(
+            f"ASE has no calculator `{name}`{did_you_mean(name, names)}. Examples: ase:emt, ase:lj."
+        ) from error
+    try:
+        calculator = calculator_class()
+    except (TypeError, ValueError, RuntimeError, OSError, LookupError) as error:
+        raise ConfigError(
+            f"ASE's calculator `{name}` cannot be made from its name alone ({error}). Set it up in Python, "
+            "and call the function of the workflow there."
+        ) from error
+    where = f"{calculator_class.__module__}.{calculator_class.__name__}"
+    return calculator, {"model": ASE + name, "class": where, "sha256": None}

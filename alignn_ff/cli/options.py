@@ -1,0 +1,147 @@
+"""Command-line options from a settings dataclass, and settings from the options and a configuration file."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import typer
+import yaml
+from typer.core import TyperCommand
+
+from alignn_ff.errors import ConfigError
+from alignn_ff.workflows.settings import build, from_text, value_type
+
+S = TypeVar("S")
+
+PLAIN = (float, int, bool, str)
+"""Types that the command line parses by itself; a tuple arrives as texts."""
+
+BARE = re.compile(r"\d+|true|false|yes|no", re.IGNORECASE)
+"""A token that can be one value of a tuple."""
+
+
+def setting_parameters(settings_type: type) -> list[inspect.Parameter]:
+    """One option per field. Its default is None, so that "not given" is told from "given as the default"."""
+    hints = get_type_hints(settings_type)
+    return [_parameter(item, value_type(hints[item.name])[0]) for item in fields(settings_type)]
+
+
+def settings_from(settings_type: type[S], given: Mapping[str, Any], config: Path | None) -> S:
+    """Settings from options over `config` over defaults.
+
+    Args:
+        given: option values by field name; None and empty lists were not given.
+    Raises:
+        ConfigError: an unreadable file, an unknown field, a bad value.
+    """
+    hints = get_type_hints(settings_type)
+    values = {} if config is None else read_config(config)
+    for item in fields(settings_type):  # type: ignore[arg-type]
+        value = given[item.name]
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            value = from_text(item.name, hints[item.name], ",".join(value)) if value else None
+        if value is not None:
+            values[item.name] = value
+    try:
+        return build(settings_type, values)
+    except ConfigError as error:
+        if config is None:
+            raise
+        raise ConfigError(f"{config} with the options on top: {error}") from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Fields from a YAML or JSON file.
+
+    Raises:
+        ConfigError: no such file, not YAML or JSON, or no mapping of fields.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"configuration {path} cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(content, dict):
+        seen = type(content).__name__
+        raise ConfigError(f"configuration {path} holds a {seen}; fields such as `fmax: 0.01` were expected.")
+    return content
+
+
+def command_class(settings_type: type) -> type[TyperCommand]:
+    """A command that takes the values of a tuple option also as separate words: `--supercell 3 3 3`."""
+    hints = get_type_hints(settings_type)
+    lengths: dict[str, int] = {}
+    for item in fields(settings_type):
+        kind, _ = value_type(hints[item.name])
+        if kind not in PLAIN:
+            lengths |= dict.fromkeys(_names(item), len(get_args(kind)))
+
+    class SettingsCommand(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, joined(args, lengths))
+
+    return SettingsCommand
+
+
+def joined(args: Sequence[str], lengths: Mapping[str, int]) -> list[str]:
+    """`args` with the n words after an option of n values joined by commas; what looks otherwise stays."""
+    rest, out = list(args), []
+    while rest:
+        word = rest.pop(0)
+        out.append(word)
+        count = lengths.get(word, 0)
+        values = rest[:count]
+        if count and len(values) == count and all(BARE.fullmatch(value) for value in values):
+            out.append(",".join(values))
+            del rest[:count]
+    return out
+
+
+def _parameter(item: Field, kind: Any) -> inspect.Parameter:
+    option = typer.Option(
+        None,
+        *_declarations(item, kind),
+        help=_help(item),
+        show_default=_shown(item.default),
+        rich_help_panel="Settings",
+        metavar=None if kind in PLAIN else "N,N,...",
+    )
+    annotation = kind if kind in PLAIN else list[str]
+    return inspect.Parameter(
+        item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=annotation | None
+    )
+
+
+def _declarations(item: Field, kind: Any) -> list[str]:
+    names = _names(item)
+    return [f"{names[0]}/--no-{names[0][2:]}"] if kind is bool else names
+
+
+def _names(item: Field) -> list[str]:
+    alias = item.metadata["alias"]
+    return ["--" + item.name.replace("_", "-"), *([alias] if alias else [])]
+
+
+def _help(item: Field) -> str:
+    unit, choices = item.metadata["unit"], item.metadata["choices"]
+    parts = [
+        item.metadata["help"],
+        f"({unit})" if unit else "",
+        f"One of {', '.join(choices)}." if choices else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _shown(default: Any) -> str | bool:
+    """The default as help shows it; False where there is none to show."""
+    if default is None:
+        return False
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
