@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from alignn_ff.graph import AtomGraph
@@ -40,6 +40,14 @@ class AlignnSmoothConfig(Strict):
     envelope_exponent: int = Field(default=6, ge=3)
     line_graph_layers: int = Field(default=0, ge=0, description="gated convolutions on pairs of edges")
     line_graph_cutoff: float = Field(default=3.5, gt=0, description="Å; longest edge of the line graph")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AlignnSmoothConfig:
+        if self.body_order > 3 and self.max_degree < 2:
+            raise ValueError("body_order above 3 couples densities of l = 1 and 2; it needs max_degree of 2 or 3")
+        if self.line_graph_layers and self.line_graph_cutoff > self.cutoff:
+            raise ValueError("line_graph_cutoff must not exceed cutoff")
+        return self
 
 
 class _Edges(NamedTuple):

@@ -17,7 +17,7 @@ class Density(nn.Module):
 
     density      a_i,lm,c = Σ_{e→i} Y_lm(r̂_e) f_e (P x_src + p₀)_c (R b_e)_c
     mixing       q = a M_l,  s = a M'_l                                      (C × C for each l)
-    invariants   Σ_m q s;  Σ_m (q⊗q)_lm s_lm  (4-body);  Σ_m (q⊗q)_lm²  (5-body), for each l and channel
+    invariants   Σ_m q s for l = 0..L;  Σ_m (q⊗q)_lm s_lm (4-body) and Σ_m (q⊗q)_lm² (5-body) for l = 1..L
 
     By the addition theorem Σ_m Y_lm(a) Y_lm(b) = P_l(a·b), the first are sums over pairs of edges at an atom of
     products of radial parts and P_l(cos θ): a line graph's sums. The others couple three and four edges (Drautz,
@@ -38,13 +38,14 @@ class Density(nn.Module):
     def __init__(self, features: int, edge_features: int, channels: int, degree: int, body_order: int) -> None:
         super().__init__()
         self.slices = degree_slices(degree)
+        self.coupled = [slice(part.start - 1, part.stop - 1) for part in self.slices[1:]]
         self.body_order = body_order
         self.element = nn.Linear(features, channels)
         self.radial = nn.Linear(edge_features, channels, bias=False)
         shape = (degree + 1, channels, channels)
         self.mix_left = nn.Parameter(torch.randn(shape) / math.sqrt(channels))
         self.mix_right = nn.Parameter(torch.randn(shape) / math.sqrt(channels))
-        self.outputs = channels * (degree + 1) * (body_order - 2)
+        self.outputs = channels * (degree + 1 + degree * (body_order - 3))
         if body_order > 3:
             left, right, triple = coupling(degree)
             for name, table in (("left", left), ("right", right), ("triple", triple)):
@@ -53,28 +54,35 @@ class Density(nn.Module):
     def forward(
         self, nodes: Tensor, basis: Tensor, envelope: Tensor, harmonics: Tensor, src: Tensor, where: Slots
     ) -> Tensor:
-        """Invariants [N, C (L+1) (body_order - 2)] from nodes [N, F], basis [E, K], harmonics [E, (L+1)²]."""
+        """Invariants [N, outputs] from nodes [N, F], basis [E, K], harmonics [E, (L+1)²]."""
         weight = envelope * self.element(nodes)[src] * self.radial(basis)  # [E, C]
         density = edge_outer_sum(harmonics, weight, where)  # [N, S, C]
         left, right = self._mix(density, self.mix_left), self._mix(density, self.mix_right)
-        products = [left * right]
+        found = _per_degree(left * right, self.slices)
         if self.body_order > 3:
-            square = self.triple @ (left[:, self.left] * left[:, self.right])  # (q⊗q)_lm [N, S, C]
-            products.append(square * right)
+            pairs = left.index_select(1, self.left) * left.index_select(1, self.right)
+            square = self.triple @ pairs  # (q⊗q)_lm, l = 1..L [N, S - 1, C]
+            found += _per_degree(square * right[:, 1:], self.coupled)
         if self.body_order > 4:
-            products.append(square * square)
-        return torch.cat([p[:, part].sum(1) for p in products for part in self.slices], dim=1)
+            found += _per_degree(square * square, self.coupled)
+        return torch.cat(found, dim=1)
 
     def _mix(self, density: Tensor, weights: Tensor) -> Tensor:
         return torch.cat([density[:, part] @ weights[degree] for degree, part in enumerate(self.slices)], dim=1)
 
 
+def _per_degree(products: Tensor, parts: list[slice]) -> list[Tensor]:
+    """Sum over m within each l: [N, S, C] -> one [N, C] for each part."""
+    return [products[:, part].sum(1) for part in parts]
+
+
 def coupling(degree: int) -> tuple[Tensor, Tensor, Tensor]:
-    """How products of two densities make a density again: pairs (a, b) and a matrix [S, pairs].
+    """How products of two densities make a density of l = 1..L again: pairs (a, b) and a matrix [S - 1, pairs].
 
     (q⊗q)_c = Σ_pairs G_c,ab q_a q_b with G_abc = (2l_c + 1) ∫ Y_a Y_b Y_c dΩ/4π (Gaunt coefficients of our real
-    harmonics); pairs a ≤ b that never contribute are left out. The integral is exact: Gauss-Legendre in cos θ times
-    equidistant points in φ, for polynomials of degree 3·`degree`.
+    harmonics); pairs a ≤ b that never contribute are left out. Factors have l = 1 and 2 only: l = 0 adds products of
+    invariants, which the network after it can form, and l = 3 triples the cost. The integral is exact: Gauss-Legendre
+    in cos θ times equidistant points in φ, for polynomials of degree 3·`degree`.
     """
     order = 3 * degree // 2 + 1
     nodes, weights = np.polynomial.legendre.leggauss(order)
@@ -87,8 +95,8 @@ def coupling(degree: int) -> tuple[Tensor, Tensor, Tensor]:
     for l, part in enumerate(degree_slices(degree)):  # noqa: E741 (the field's letter)
         gaunt[:, :, part] *= 2 * l + 1
     gaunt[np.abs(gaunt) < 1e-12] = 0.0
-    size = len(gaunt)
-    pairs = [(a, b) for a in range(size) for b in range(a, size) if gaunt[a, b].any()]
-    matrix = np.stack([gaunt[a, b] * (1 if a == b else 2) for a, b in pairs], axis=1)
+    size = min(len(gaunt), 9)
+    pairs = [(a, b) for a in range(1, size) for b in range(a, size) if gaunt[a, b, 1:].any()]
+    matrix = np.stack([gaunt[a, b, 1:] * (1 if a == b else 2) for a, b in pairs], axis=1)
     left, right = (torch.tensor(side) for side in zip(*pairs, strict=True))
     return left, right, torch.from_numpy(matrix).to(torch.get_default_dtype())
