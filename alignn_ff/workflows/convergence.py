@@ -9,7 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from alignn_ff.units import GPA_PER_EV_A3
-from alignn_ff.workflows.frames import any_stress, max_norm, snapshot
+from alignn_ff.workflows.frames import any_stress, max_norm, snapshot, stored_energy
 from alignn_ff.workflows.runaway import fault_of_frame, runaway
 
 VOLUME_RATIO = 10.0
@@ -46,7 +46,7 @@ class Convergence:
         stress = any_stress(work) if self._with_stress else None
         frame = snapshot(work, stress=stress, constraints=self._constraints)
         self._require_sound(frame)
-        row = [frame.get_potential_energy(), max_norm(work.get_forces())]
+        row = [stored_energy(frame), max_norm(work.get_forces())]
         if stress is not None:
             row += [stress_off_target_gpa(stress, self._pressure_gpa), frame.get_volume()]
         if not self.rows:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import PropertyNotImplementedError
-from ase.constraints import FixAtoms
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.nose_hoover_chain import IsotropicMTKNPT, NoseHooverChainNVT
@@ -55,10 +54,8 @@ def _nvt_langevin(
 
 
 def _nvt(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator) -> MolecularDynamics:
-    if any(not isinstance(constraint, FixAtoms) for constraint in atoms.constraints):
-        raise ConfigError(
-            "ensemble nvt knows FixAtoms constraints only. Use nvt-langevin, or remove the others."
-        )
+    if atoms.constraints:  # ASE's chain takes the momentum of held atoms for heat, and freezes the others
+        raise ConfigError("ensemble nvt cannot hold atoms. Use nvt-langevin, or remove the constraints.")
     return NoseHooverChainNVT(
         atoms,
         settings.timestep_fs * units.fs,
@@ -69,7 +66,9 @@ def _nvt(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator)
 
 def _npt(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator) -> MolecularDynamics:
     if atoms.constraints:
-        raise ConfigError("ensemble npt moves all atoms with the cell. Remove the constraints, or use nvt.")
+        raise ConfigError(
+            "ensemble npt moves all atoms with the cell. Remove the constraints, or use nvt-langevin."
+        )
     if offered_stress(atoms) is None:
         raise ConfigError(
             f"ensemble npt needs a structure periodic in 3D (pbc is {atoms.pbc.tolist()}) and a calculator "
@@ -88,8 +87,8 @@ def _npt(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator)
 def _chain_temperature(atoms: Atoms, settings: MDSettings, dof: int) -> float:
     """Target in K for ASE's chains, which hold the kinetic energy at 3 N k_B T / 2 whatever is free to move.
 
-    Fewer degrees of freedom (a resting centre of mass, fixed atoms) must therefore be told as a lower
-    temperature, or each of them gets 3 N / dof times too much: 3.2 % for 32 atoms.
+    Fewer degrees of freedom (a resting centre of mass) must therefore be told as a lower temperature, or each
+    of them gets 3 N / dof times too much: 3.2 % for 32 atoms.
     """
     return settings.temperature_k * dof / (3 * len(atoms))
 

@@ -87,6 +87,16 @@ def snapshot(
     return frame
 
 
+def stored_energy(frame: Atoms) -> float:
+    """Energy in eV of a `snapshot`; read directly, as ASE's getter compares all of the structure first."""
+    return float(frame.calc.results["energy"])
+
+
+def stored_forces(frame: Atoms) -> NDArray:
+    """Forces [N, 3] in eV/Å of a `snapshot`, without the effect of constraints."""
+    return np.asarray(frame.calc.results["forces"])
+
+
 def max_norm(vectors: NDArray) -> float:
     """Length of the longest of vectors [N, 3]."""
     return float(np.linalg.norm(vectors, axis=1).max())

@@ -9,7 +9,7 @@ from ase import Atoms, units
 from ase.neighborlist import neighbor_list
 
 from alignn_ff.errors import RunawayError
-from alignn_ff.workflows.frames import write_frames
+from alignn_ff.workflows.frames import stored_energy, stored_forces, write_frames
 
 CLOSEST_PAIR_A = 0.3
 """No two nuclei come nearer than this; the shortest bond there is, H2's, measures 0.74 Å."""
@@ -33,7 +33,7 @@ class RunawayFrameError(RunawayError):
 
 def fault_of_frame(frame: Atoms) -> str | None:
     """What is not finite in the stored results of `frame`, or None."""
-    energy, forces = frame.get_potential_energy(), frame.get_forces(apply_constraint=False)
+    energy, forces = stored_energy(frame), stored_forces(frame)
     if not np.isfinite(energy):
         return f"the energy is {energy}"
     if not np.isfinite(forces).all():
@@ -44,7 +44,7 @@ def fault_of_frame(frame: Atoms) -> str | None:
 
 def fault_of_step(before: Atoms, after: Atoms, timestep_fs: float) -> str | None:
     """An impossible change between two consecutive frames, or None."""
-    jump = abs(after.get_potential_energy() - before.get_potential_energy()) / len(after)
+    jump = abs(stored_energy(after) - stored_energy(before)) / len(after)
     if jump > ENERGY_JUMP_EV_PER_ATOM:
         return f"the potential energy jumped by {jump:.3g} eV/atom in one step"
     hops = np.linalg.norm(after.get_velocities(), axis=1) * timestep_fs * units.fs

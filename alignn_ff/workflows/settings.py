@@ -99,7 +99,7 @@ def from_text(name: str, hint: Any, text: str) -> Any:
 
 
 def did_you_mean(word: str, known: Any) -> str:
-    """ "; did you mean `x`?" for the nearest of `known`, whatever its case, or nothing."""
+    """A bracketed question with the nearest of `known`, whatever its case, or nothing."""
     by_lower = {str(name).lower(): str(name) for name in known}
     near = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
     return f" (did you mean `{by_lower[near[0]]}`?)" if near else ""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from alignn_ff.errors import RunawayError
 from alignn_ff.units import GPA_PER_EV_A3
 from alignn_ff.workflows.ensembles import ENSEMBLES
-from alignn_ff.workflows.frames import append_frame, append_line, offered_stress, snapshot
+from alignn_ff.workflows.frames import append_frame, append_line, offered_stress, snapshot, stored_energy
 from alignn_ff.workflows.runaway import fault_of_distances, fault_of_frame, fault_of_step, runaway
 from alignn_ff.workflows.velocities import temperature
 
@@ -103,13 +103,13 @@ class Simulation:
         return fault
 
     def _sample(self, frame: Atoms) -> None:
-        potential, kinetic = frame.get_potential_energy(), frame.get_kinetic_energy()
+        potential, kinetic = stored_energy(frame), frame.get_kinetic_energy()
         stress = offered_stress(self._dynamics.atoms, ideal_gas=True)
         row = {
             "step": self.step,
             "time_fs": self.step * self._settings.timestep_fs,
             "temperature_k": temperature(frame, self._dof),
-            "potential_energy_ev": float(potential),
+            "potential_energy_ev": potential,
             "kinetic_energy_ev": float(kinetic),
             "total_energy_ev": float(potential + kinetic),
             "conserved_energy_ev": ENSEMBLES[self._settings.ensemble].conserved(self._dynamics),
