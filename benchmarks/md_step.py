@@ -1,0 +1,307 @@
+"""Seconds for one MD step of this package and of every peer installed, side by side in one run.
+
+    python -m benchmarks.md_step --structure si512 --threads 2
+
+Everybody walks through their own ASE calculator and ASE's VelocityVerlet; `benchmarks/README.md` says what is
+timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from random import Random
+from statistics import median
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, Any
+
+from alignn_ff.errors import RunawayError, UnknownElementError
+from alignn_ff.files import prepare_folder, write_text
+from alignn_ff.progress import track
+from benchmarks.contenders import CONTENDERS, OURS, SEED, STRUCTURES, TEMPERATURE, thermal
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+    from ase.md.verlet import VelocityVerlet
+
+TIME_STEP = 1.0  # fs
+TURN = 0.5  # s; a turn lasts at least so long
+CROWDED = 0.2  # CPUs that others may use beyond the free ones before the numbers are doubted
+PACKAGES = ("torch", "numpy", "ase", "vesin", "matscipy", "alignn", "mace-torch", "e3nn", "chgnet")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass
+class Walk:
+    """One contender on its own trajectory.
+
+    Attributes:
+        forces: [N, 3] eV/Å at the present positions, handed from step to step.
+        run_calls: evaluations that one step of `VelocityVerlet.run` asks of this calculator.
+        seconds: s per step, one entry per round.
+    """
+
+    dynamics: VelocityVerlet
+    forces: Any = None
+    run_calls: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def atoms(self) -> Atoms:
+        return self.dynamics.atoms
+
+
+def start(name: str, atoms: Atoms, args: argparse.Namespace) -> Walk:
+    """A contender built and warmed up: first calls, compilation and first lists lie behind it."""
+    import torch
+    from ase import units
+    from ase.md.verlet import VelocityVerlet
+
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peers' deprecation notes; their errors still end the run
+        calculator = CONTENDERS[name](atoms, args)
+        torch.set_num_threads(args.threads)  # after the peer's own imports
+        atoms.calc = calculator
+        walk = Walk(VelocityVerlet(atoms, timestep=TIME_STEP * units.fs))
+        walk.dynamics.run(args.warmup)
+        walk.run_calls = count_calls(calculator, lambda: walk.dynamics.run(1))
+        walk.forces = atoms.get_forces(md=True)
+    return walk
+
+
+def count_calls(calculator: Calculator, action: Callable[[], Any]) -> int:
+    """How many times `action` makes `calculator` evaluate."""
+    calls = 0
+    calculate = calculator.calculate
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return calculate(*args, **kwargs)
+
+    calculator.calculate = counted
+    try:
+        action()
+    finally:
+        del calculator.calculate
+    return calls
+
+
+def time_turn(walk: Walk, steps: int) -> float:
+    """Mean seconds per step over at least `steps` steps and `TURN` seconds, one evaluation each.
+
+    Handing the forces on spares calculators without a result cache the evaluations that `run` would repeat.
+    The first step is not timed: it finds the processor's caches full of another contender.
+    """
+    walk.forces = walk.dynamics.step(walk.forces)
+    begin, done, elapsed = perf_counter(), 0, 0.0
+    while done < steps or elapsed < TURN:
+        walk.forces = walk.dynamics.step(walk.forces)
+        done += 1
+        elapsed = perf_counter() - begin
+    return elapsed / done
+
+
+def race(walks: dict[str, Walk], args: argparse.Namespace) -> None:
+    """Rounds of one turn each, in an order drawn anew so that nobody always follows the same neighbour."""
+    draw = Random(SEED)
+    with track("timing", args.repeat * len(walks), show=sys.stderr.isatty()) as advance:
+        for _ in range(args.repeat):
+            for name in draw.sample(list(walks), len(walks)):
+                walks[name].seconds.append(time_turn(walks[name], args.steps))
+                check_finite(name, walks[name])
+                advance(note=name)
+
+
+def check_finite(name: str, walk: Walk) -> None:
+    """Raises RunawayError when a trajectory has left the numbers; its timing would mean nothing."""
+    import numpy as np
+
+    if not (np.isfinite(walk.forces).all() and np.isfinite(walk.atoms.calc.results["energy"])):
+        raise RunawayError(f"{name}: energy or forces are no longer finite. Leave it out with --only.")
+
+
+class Occupancy:
+    """CPUs that other processes kept busy since this object was made (Linux; None elsewhere)."""
+
+    def __init__(self) -> None:
+        self.begin = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float] | None:
+        """Wall-clock time and CPU time of all other processes, both in s."""
+        table = Path("/proc/stat")
+        if not table.is_file():
+            return None
+        user, nice, system, _, _, irq, softirq, steal = map(int, table.read_text().split()[1:9])
+        busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        return perf_counter(), busy - process_time()
+
+    def by_others(self) -> float | None:
+        now = self._now()
+        if now is None or self.begin is None:
+            return None
+        return round(max(0.0, (now[1] - self.begin[1]) / (now[0] - self.begin[0])), 2)
+
+
+def summarise(name: str, walk: Walk | str, reference: Walk | str | None) -> dict[str, Any]:
+    """One row: s per step, atoms·steps/s, median over rounds of the time relative to `reference`."""
+    row: dict[str, Any] = {"name": name, "what": CONTENDERS[name].__doc__}
+    if isinstance(walk, str):
+        return row | {"status": walk}
+    seconds = median(walk.seconds)
+    return row | {
+        "status": "timed",
+        "seconds_per_step": seconds,
+        "seconds_per_step_fastest": min(walk.seconds),
+        "atoms_steps_per_second": len(walk.atoms) / seconds,
+        "ratio_to_ours": (
+            median(t / t0 for t, t0 in zip(walk.seconds, reference.seconds, strict=True))
+            if isinstance(reference, Walk)
+            else None
+        ),
+        "evaluations_per_run_step": walk.run_calls,
+        "final_temperature": walk.atoms.get_temperature(),  # K
+        "rounds": walk.seconds,
+    }
+
+
+def describe(args: argparse.Namespace, atoms: Atoms) -> dict[str, Any]:
+    """What a reader needs to judge the numbers: machine, versions, settings."""
+    from alignn_ff import __version__
+
+    versions = {"python": platform.python_version(), "alignn_ff": __version__}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return {
+        "processor": processor_name(args.device),
+        "cpus": os.cpu_count(),
+        "wait_policy": os.environ["OMP_WAIT_POLICY"],
+        "versions": versions,
+        "atoms": len(atoms),
+        "temperature_K": TEMPERATURE,
+        "time_step_fs": TIME_STEP,
+        **vars(args),
+    }
+
+
+def processor_name(device: str) -> str:
+    """The model name of the CPU, or of the GPU that computes."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def show(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Prints the table and what it was measured on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"One MD step, {facts['structure']} ({facts['atoms']} atoms), float32")
+    table.add_column("")
+    for heading in ("s/step", "fastest", "atoms·steps/s", "time / ours", "calls in run()", "T at end, K"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(row["name"], *cells(row))
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    console.print(table)
+    console.print(
+        f"{facts['processor']}, {facts['threads']} threads ({facts['wait_policy']}) of {facts['cpus']} CPUs; "
+        f"median of {facts['repeat']} interleaved rounds, at least {facts['steps']} steps each",
+        highlight=False,
+    )
+    console.print(", ".join(f"{name} {v}" for name, v in facts["versions"].items()), highlight=False)
+    others = facts["cpus_used_by_others"]
+    if others is not None and others + facts["threads"] > facts["cpus"] + CROWDED:
+        console.print(
+            f"Other processes used {others:.1f} CPUs meanwhile: the threads above had to share. "
+            "Do not quote these numbers.",
+            style="yellow",
+        )
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """The printed columns of one row after its name."""
+    if row["status"] != "timed":
+        return [row["status"], "", "", "", "", ""]
+    ratio = row["ratio_to_ours"]
+    return [
+        f"{row['seconds_per_step']:.4f}",
+        f"{row['seconds_per_step_fastest']:.4f}",
+        f"{row['atoms_steps_per_second']:.0f}",
+        "" if ratio is None else f"{ratio:.2f}",
+        str(row["evaluations_per_run_step"]),
+        f"{row['final_temperature']:.0f}",
+    ]
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--structure", choices=sorted(STRUCTURES), default="si512")
+    parser.add_argument("--model", default=None, help="of this package, name or file; default: embedded")
+    parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), metavar="NAME", help="of the table")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--steps", type=int, default=2, help="MD steps per turn, at least")
+    parser.add_argument("--repeat", type=int, default=7, help="rounds; the median is over them")
+    parser.add_argument("--warmup", type=int, default=2, help="steps before the clock starts")
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/md_step.json"))
+    return parser.parse_args(argv)
+
+
+def start_all(args: argparse.Namespace, atoms: Atoms) -> dict[str, Walk | str]:
+    """Each contender asked for, warmed up, or the reason why it cannot take part."""
+    entries: dict[str, Walk | str] = {}
+    for name in args.only or CONTENDERS:
+        try:
+            entries[name] = start(name, thermal(atoms), args)
+        except ImportError as error:
+            entries[name] = "not installed" if isinstance(error, ModuleNotFoundError) else f"broken: {error}"
+        except UnknownElementError:
+            entries[name] = "element unknown"
+    return entries
+
+
+def prepare_threads(threads: int) -> None:
+    """Thread count and waiting, told to the numerical libraries before they load.
+
+    Threads that spin at barriers made a step 10 to 40 times slower when another process held the core of one
+    of them; sleeping ones share. `OMP_WAIT_POLICY` in the environment overrules this.
+    """
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    prepare_threads(args.threads)
+    atoms = STRUCTURES[args.structure]()
+    facts = describe(args, atoms)
+    entries = start_all(args, atoms)
+    busy = Occupancy()
+    race({name: walk for name, walk in entries.items() if isinstance(walk, Walk)}, args)
+    facts["cpus_used_by_others"] = busy.by_others()
+    rows = [summarise(name, entry, entries.get(OURS)) for name, entry in entries.items()]
+    show(facts, rows)
+    prepare_folder(args.out.parent, reuse=True)
+    write_text(args.out, json.dumps({**facts, "out": str(args.out), "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
