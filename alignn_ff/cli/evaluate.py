@@ -1,4 +1,4 @@
-"""`alignn-ff evaluate`."""
+"""Errors of a model on labelled structures, in tables and parity plots."""
 
 from __future__ import annotations
 

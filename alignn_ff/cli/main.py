@@ -17,7 +17,11 @@ from alignn_ff._version import __version__
 from alignn_ff.errors import AlignnFFError
 from alignn_ff.workflows import WORKFLOWS
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "train": "alignn_ff.cli.train:app",
+    "evaluate": "alignn_ff.cli.evaluate:evaluate",
+    "models": "alignn_ff.cli.models:models",
+}
 """Name -> "module:object" of a command written by hand: a function, or a `typer.Typer` with sub-commands. The
 first line of the module's docstring is its help. Workflows need no line here."""
 

@@ -1,4 +1,4 @@
-"""`alignn-ff models`."""
+"""Models known by name: list, card, path."""
 
 from __future__ import annotations
 

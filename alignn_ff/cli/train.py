@@ -1,4 +1,4 @@
-"""`alignn-ff train`."""
+"""Train a potential on labelled structures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(
     context: typer.Context,
     config: Annotated[Path, typer.Argument(help="YAML or JSON; see README for the fields.", show_default=False)],

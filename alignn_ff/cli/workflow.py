@@ -104,6 +104,7 @@ def _run(name: str, run: Any, settings: Any, common: Common) -> None:
         "inputs": _inputs(common) | {"out": str(folder), "settings": plain(settings)},
         "model": provenance,
     }
+    ending: dict[str, Any]
     began = time.perf_counter()
     with collected_warnings() as warnings:
         try:
