@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from ase import Atoms
-from ase.io import read
+from ase.io import ParseError, read
+from ase.io.formats import UnknownFileTypeError
 
 from alignn_ff.errors import StructureError
 
 READ_ERRORS: tuple[type[Exception], ...] = (
+    *(UnknownFileTypeError, ParseError),
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
     *(ArithmeticError, AssertionError, RuntimeError, StopIteration, SyntaxError, ImportError),
 )
-"""What ASE's readers raise on a file that is not what its name says; they share no base class."""
+"""What ASE's readers raise on a file that is not what its name says; most share no base class."""
 
 
 def read_structure(text: str) -> Atoms:
@@ -30,7 +32,7 @@ def read_structure(text: str) -> Atoms:
     if path.is_file() and path.stat().st_size == 0:
         raise StructureError(f"structure file {path} is empty.")
     try:
-        found = read(path, index=index)
+        found = read(path, index=index, do_not_split_by_at_sign=True)
     except READ_ERRORS as error:
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         raise StructureError(

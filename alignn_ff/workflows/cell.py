@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 from ase.constraints import FixSymmetry
@@ -62,7 +63,14 @@ def space_group(atoms: Atoms, symprec: float) -> str | None:
     import spglib
 
     cell = (atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers)
-    found = spglib.get_spacegroup(cell, symprec=symprec)
+    # where it finds nothing spglib answers None, or raises (since 2.7, with old error handling switched off)
+    failure: Any = getattr(spglib, "SpglibError", ())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it warns of that very switch, at every call
+        try:
+            found = spglib.get_spacegroup(cell, symprec=symprec)
+        except failure:
+            return None
     return None if found is None else str(found)
 
 
