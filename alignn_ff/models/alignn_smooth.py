@@ -85,7 +85,8 @@ class _Layer(nn.Module):
 def _reach(c: AlignnSmoothConfig) -> float:
     """Receptive field, Å: how far messages of messages carry."""
     steps = 1 if c.arrangement == "parallel" or not c.message_features else 2
-    return c.gcn_layers * steps * c.cutoff + (c.line_graph_layers + 1) * c.line_graph_cutoff * bool(c.line_graph_layers)
+    # Angles pair edges into one atom, so line graph layers, however many, hear of that atom's neighbours alone.
+    return c.gcn_layers * steps * c.cutoff + (c.line_graph_cutoff if c.line_graph_layers else 0.0)
 
 
 class AlignnSmooth(Potential):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ class Density(nn.Module):
         self.outputs = channels * (degree + 1 + degree * (body_order - 3))
         if body_order > 3:
             left, right, triple = coupling(degree)
-            for name, table in (("left", left), ("right", right), ("triple", triple)):
+            for name, table in (("left", left), ("right", right), ("triple", triple.to(torch.get_default_dtype()))):
                 self.register_buffer(name, table, persistent=False)
 
     def forward(
@@ -66,6 +67,12 @@ class Density(nn.Module):
         if self.body_order > 4:
             found += _per_degree(square * square, self.coupled)
         return torch.cat(found, dim=1)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Density:
+        super()._apply(*args, **kwargs)
+        if self.body_order > 3:  # cast from the exact numbers: float64 rounded by way of float32 breaks rotations
+            self.triple = coupling(len(self.slices) - 1)[2].to(self.triple)
+        return self
 
     def _mix(self, density: Tensor, weights: Tensor) -> Tensor:
         return torch.cat([density[:, part] @ weights[degree] for degree, part in enumerate(self.slices)], dim=1)
@@ -99,4 +106,4 @@ def coupling(degree: int) -> tuple[Tensor, Tensor, Tensor]:
     pairs = [(a, b) for a in range(1, size) for b in range(a, size) if gaunt[a, b, 1:].any()]
     matrix = np.stack([gaunt[a, b, 1:] * (1 if a == b else 2) for a, b in pairs], axis=1)
     left, right = (torch.tensor(side) for side in zip(*pairs, strict=True))
-    return left, right, torch.from_numpy(matrix).to(torch.get_default_dtype())
+    return left, right, torch.from_numpy(matrix)

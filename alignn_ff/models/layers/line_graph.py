@@ -44,8 +44,11 @@ class LineGraph(nn.Module):
         near = torch.nonzero(distance.squeeze(1) < self.cutoff).squeeze(1)
         basis, envelope = self.basis(distance[near])
         states = self.start(torch.cat([basis, nodes[graph.edge_src[near]]], dim=1))
-        place = torch.zeros_like(graph.edge_src).index_copy(0, near, torch.arange(len(near), device=near.device))
+        place = torch.full_like(graph.edge_src, -1).index_copy(0, near, torch.arange(len(near), device=near.device))
         inner, outer = place[graph.angle_in], place[graph.angle_out]  # angles are sorted by the edge that hears
+        # Angles of a longer cutoff (another term of a sum), or of an edge that rounds up to the cutoff in float32.
+        known = torch.nonzero((inner >= 0) & (outer >= 0)).squeeze(1)
+        inner, outer = inner[known], outer[known]
         unit = (vectors / distance)[near]
         angles = chebyshev((unit[inner] * unit[outer]).sum(1, keepdim=True), _ANGULAR)
         both = envelope[inner] * envelope[outer]

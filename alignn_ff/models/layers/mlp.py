@@ -28,7 +28,7 @@ class Standardize(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """(values - mean) / scale, [N, F]; while observing, the constants are first set from `values`."""
-        if self.observing:
+        if self.observing and len(values) > 1:  # fewer say nothing of a spread
             self.mean = values.detach().mean(0)
             spread = values.detach().std(0)
             self.scale = spread + 1e-3 * spread.mean() + 1e-12  # a feature that hardly varies must not blow up

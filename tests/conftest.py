@@ -1,0 +1,69 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from alignn_ff.graph import concat, edge_vectors
+from alignn_ff.models import Potential, Sum, build
+from alignn_ff.testing import build_graph
+from tests.structures import ELEMENTS, REFERENCE_ENERGIES, SMALL
+
+torch.set_num_threads(1)  # tests run side by side; threads would only quarrel
+
+SMOOTH_CONFIGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "gated_two_layers": {"gate": True, "gcn_layers": 2},
+    "parallel": {"arrangement": "parallel", "gcn_layers": 2},
+    "no_messages": {"message_features": 0},
+    "five_body": {"body_order": 5},
+    "three_body": {"body_order": 3, "max_degree": 1},
+    "line_graph": {"line_graph_layers": 1, "line_graph_cutoff": 3.1},
+}
+"""One for each choice that makes other code run."""
+
+_SMALL_SIZES = {
+    "cutoff": 4.1,
+    "hidden_features": 12,
+    "density_channels": 6,
+    "message_features": 8,
+    "radial_functions": 6,
+}
+
+
+@cache
+def random_potential(config: str = "default", *, composed: bool = False, seed: int = 0) -> Potential:
+    """A float64 `alignn_smooth` with random weights that knows the zoo; do not change it, it is shared.
+
+    Args:
+        config: key of `SMOOTH_CONFIGS`.
+        composed: in a sum with reference energies and ZBL, as training makes it.
+    """
+    torch.manual_seed(seed)
+    fields = {**_SMALL_SIZES, **SMOOTH_CONFIGS[config]}
+    elements = list(ELEMENTS)
+    model = build(
+        {"name": "alignn_smooth", "elements": elements, "energy_scale": [1.0] * len(elements), **fields}
+    )
+    potential: Potential = model
+    if composed:
+        references = {
+            "name": "reference_energies",
+            "elements": elements,
+            "energies": list(REFERENCE_ENERGIES),
+        }
+        potential = Sum([build(references), model, build({"name": "zbl", "elements": elements})])
+    potential = potential.to(torch.float64).eval()
+    typical = concat([build_graph(potential, build_one()) for build_one in SMALL.values()])
+    potential.calibrate(typical, edge_vectors(typical))
+    return potential
+
+
+@pytest.fixture
+def potential() -> Potential:
+    """The composed default."""
+    return random_potential("default", composed=True)
