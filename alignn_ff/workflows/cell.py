@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
@@ -72,6 +74,15 @@ def space_group(atoms: Atoms, symprec: float) -> str | None:
         except failure:
             return None
     return None if found is None else str(found)
+
+
+@contextmanager
+def quiet_logm() -> Iterator[None]:
+    """Without scipy's warning, step after step, that the logarithm of the strain is off by 1e-10 or less."""
+    with warnings.catch_warnings():
+        tiny = r"logm result may be inaccurate, approximate err = \S+e-1\d"
+        warnings.filterwarnings("ignore", tiny, RuntimeWarning)
+        yield
 
 
 def moved(work: Atoms, settings: RelaxSettings, cell: str) -> Atoms | FrechetCellFilter:

@@ -12,7 +12,7 @@ from ase import Atoms
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
-from alignn_ff.workflows.cell import CELL_ONLY, cell_to_relax, moved, space_group
+from alignn_ff.workflows.cell import CELL_ONLY, cell_to_relax, moved, quiet_logm, space_group
 from alignn_ff.workflows.convergence import Convergence, stress_off_target_gpa
 from alignn_ff.workflows.frames import (
     append_frame,
@@ -184,6 +184,7 @@ def _follow(
     optimizer = _optimizer(settings.optimizer)(moved(work, settings, cell), logfile=None)
     reason = "step limit reached"
     with (
+        quiet_logm(),
         growing_file(folder, "trajectory.extxyz") as trajectory,
         track("relax", settings.steps, show=progress) as advance,
     ):
