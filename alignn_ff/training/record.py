@@ -69,7 +69,10 @@ class Record:
         facts = {
             **facts,
             "training": {
-                "config": self.config.model_dump(mode="json", exclude={"output_dir"}),
+                # Paths belong to one machine; names and checksums of the data stand under `data`.
+                "config": self.config.model_dump(
+                    mode="json", exclude={"output_dir", "data", "validation_data", "split_file"}
+                ),
                 "epoch": row["epoch"],
                 "software": {"alignn_ff": __version__, "torch": torch.__version__, "python": platform.python_version()},
             },
