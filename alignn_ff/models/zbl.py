@@ -54,9 +54,14 @@ class ZBL(Potential):
         self.receptive_field = self.cutoff
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
+        energy = torch.zeros(len(graph.numbers), dtype=vectors.dtype, device=vectors.device)
+        # Hardly any pair is this close; screening all of them would cost a tenth of a network's evaluation.
+        near = torch.nonzero((vectors.detach() ** 2).sum(1) < self.cutoff**2).squeeze(1)
+        if len(near) == 0:
+            return Heads(energy=energy)
         element = self.index[graph.numbers]
-        src, dst = element[graph.edge_src], element[graph.edge_dst]
-        distance = vectors.norm(dim=1)
+        src, dst = element[graph.edge_src[near]], element[graph.edge_dst[near]]
+        distance = vectors[near].norm(dim=1)
         charge = self.charge.to(vectors.dtype)
         power = charge**0.23
         reduced = distance * (power[src] + power[dst]) / (0.8854 * BOHR_A)
@@ -64,8 +69,7 @@ class ZBL(Potential):
         radius = self.radius.to(vectors.dtype)
         envelope = polynomial_envelope(distance / (radius[src] + radius[dst]))
         pair = COULOMB_EV_A * charge[src] * charge[dst] / distance * screening * envelope
-        energy = torch.zeros(len(graph.numbers), dtype=vectors.dtype, device=vectors.device)
-        return Heads(energy=energy.index_add(0, graph.edge_dst, 0.5 * pair))
+        return Heads(energy=energy.index_add(0, graph.edge_dst[near], 0.5 * pair))
 
     @property
     def config(self) -> dict[str, Any]:
