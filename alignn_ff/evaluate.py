@@ -92,7 +92,9 @@ def stress_from_gradient(graph: AtomGraph, vectors: Tensor, gradient: Tensor) ->
         outer = vectors.to(virial.dtype).unsqueeze(2) * gradient.to(virial.dtype).unsqueeze(1)  # [E, 3, 3]
         virial = virial.index_add(0, owner, outer)
     symmetric = 0.5 * (virial + virial.transpose(1, 2))
-    return symmetric / torch.where(volume > 0, volume, torch.nan)[:, None, None]
+    there = (volume > 0)[:, None, None]
+    # Not a division by NaN: its gradient would be NaN for the weights even where no loss looks at it.
+    return torch.where(there, symmetric / torch.where(there, volume[:, None, None], 1.0), torch.nan)
 
 
 def _energies(atom_energy: Tensor, graph: AtomGraph) -> Prediction:

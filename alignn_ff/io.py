@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sqlite3 import Error as SqliteError
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from ase import Atoms
+from ase.io import ParseError
+from ase.io.formats import UnknownFileTypeError
 from torch import Tensor
 
 from alignn_ff.errors import StructureError
 from alignn_ff.graph import AtomGraph
+
+READ_ERRORS: tuple[type[Exception], ...] = (
+    *(UnknownFileTypeError, ParseError, SqliteError),
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, AssertionError, RuntimeError, StopIteration, SyntaxError, ImportError),
+)
+"""What ASE's readers raise on a file that is not what its name says; most share no base class."""
 
 
 class Targets(NamedTuple):
@@ -64,6 +74,8 @@ def from_jarvis(record: Mapping[str, Any]) -> Atoms:
     Raises:
         StructureError: a key is missing or shapes disagree.
     """
+    if not isinstance(record, Mapping):
+        raise StructureError(f"a jarvis structure is a {type(record).__name__}; expected a dictionary.")
     try:
         cell, coords, elements = record["lattice_mat"], record["coords"], record["elements"]
     except KeyError as error:
@@ -73,7 +85,12 @@ def from_jarvis(record: Mapping[str, Any]) -> Atoms:
     if len(coords) != len(elements):
         raise StructureError(f"a jarvis structure has {len(coords)} coordinates for {len(elements)} elements.")
     place = "positions" if record.get("cartesian", False) else "scaled_positions"
-    return Atoms(symbols=[str(e).strip() for e in elements], cell=cell, pbc=True, **{place: coords})
+    try:
+        return Atoms(symbols=[str(e).strip() for e in elements], cell=cell, pbc=True, **{place: coords})
+    except (ValueError, KeyError, TypeError) as error:
+        raise StructureError(
+            f"a jarvis structure has a wrong lattice_mat, coords or element ({type(error).__name__}: {error})."
+        ) from error
 
 
 def check_structure(atoms: Atoms) -> None:

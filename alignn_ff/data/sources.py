@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.io import read
-from ase.io.formats import UnknownFileTypeError
 
 from alignn_ff.errors import DataError, StructureError
 from alignn_ff.graph import AtomGraph
-from alignn_ff.io import Targets, from_ase, from_jarvis, voigt_to_matrix
+from alignn_ff.io import READ_ERRORS, Targets, from_ase, from_jarvis, voigt_to_matrix
 from alignn_ff.units import GPA_PER_EV_A3, KBAR_PER_EV_A3
 
 SOURCES = {
@@ -92,8 +91,8 @@ def read_all(files: Sequence[str | Path], keys: Keys) -> list[Sample]:
 def read_ase(path: Path, keys: Keys) -> list[Sample]:
     """Samples of any file ASE reads; labels from its calculator, `info` or `arrays`; stress in eV/Å³ unless told."""
     try:
-        frames = read(path, index=":")
-    except (ValueError, KeyError, IndexError, UnknownFileTypeError, UnicodeDecodeError, OSError) as error:
+        frames = read(path, index=":", do_not_split_by_at_sign=True)
+    except READ_ERRORS as error:
         raise DataError(f"{path}: ASE cannot read it ({type(error).__name__}: {error}).") from error
     factor = STRESS_UNITS[keys.stress_unit or "ev_a3"]
     samples = [_ase_sample(atoms, keys, factor, f"{path.name}@{i}", path) for i, atoms in enumerate(frames)]
@@ -139,6 +138,8 @@ def _results(atoms: Atoms) -> dict[str, Any]:
 
 
 def _id_prop_sample(record: Mapping[str, Any], keys: Keys, factor: float, path: Path, place: int) -> Sample:
+    if not isinstance(record, Mapping):
+        raise DataError(f"{path}: record {place} is a {type(record).__name__}; expected a dictionary with jid and atoms.")
     key = str(record.get("jid", place))
     if "atoms" not in record:
         raise DataError(f"{path}: record {key} has no `atoms`; it carries {', '.join(record)}.")
@@ -147,7 +148,7 @@ def _id_prop_sample(record: Mapping[str, Any], keys: Keys, factor: float, path: 
     except StructureError as error:
         raise DataError(f"{path}: record {key}: {error}") from error
     per_atom = _first(record, keys.energy, "total_energy", "target")
-    energy = None if per_atom is None else float(per_atom) * len(atoms)
+    energy = None if per_atom is None else _energy(per_atom, f"{path}: structure {key}") * len(atoms)
     forces = _first(record, keys.forces)
     stress = _first(record, keys.stress, "stresses")
     return _sample(atoms, energy, forces, stress, factor, key, str(record.get("config_type", "all")), path)
@@ -168,7 +169,7 @@ def _sample(
     targets = Targets(
         energy=torch.tensor([_energy(energy, where)], dtype=torch.float64),
         forces=torch.from_numpy(_forces(forces, len(atoms), where)),
-        stress=torch.from_numpy(factor * _stress(stress, where)).unsqueeze(0),
+        stress=torch.from_numpy(factor * _stress(stress if atoms.cell.rank == 3 else None, where)).unsqueeze(0),
     )
     return Sample(graph, targets, key, group)
 
@@ -176,15 +177,16 @@ def _sample(
 def _energy(value: Any, where: str) -> float:
     if value is None:
         return float("nan")
-    if np.size(value) != 1:
-        raise DataError(f"{where}: the energy has {np.size(value)} numbers; expected one, the total in eV.")
-    return float(np.reshape(value, ()))
+    energy = _numbers(value, "energy", where)
+    if energy.size != 1:
+        raise DataError(f"{where}: the energy has {energy.size} numbers; expected one, the total in eV.")
+    return float(energy.reshape(()))
 
 
 def _forces(value: Any, n_atoms: int, where: str) -> np.ndarray:
     if value is None:
         return np.full((n_atoms, 3), np.nan)
-    forces = np.asarray(value, dtype=np.float64)
+    forces = _numbers(value, "forces", where)
     if forces.shape != (n_atoms, 3):
         raise DataError(f"{where}: forces have shape {forces.shape}; expected ({n_atoms}, 3), in eV/Å.")
     return forces
@@ -193,7 +195,14 @@ def _forces(value: Any, n_atoms: int, where: str) -> np.ndarray:
 def _stress(value: Any, where: str) -> np.ndarray:
     if value is None:
         return np.full((3, 3), np.nan)
-    stress = np.asarray(value, dtype=np.float64)
+    stress = _numbers(value, "stress", where)
     if stress.size not in (6, 9):
         raise DataError(f"{where}: the stress has {stress.size} numbers; expected 3×3 or Voigt xx yy zz yz xz xy.")
     return voigt_to_matrix(stress.reshape(6)) if stress.size == 6 else stress.reshape(3, 3)
+
+
+def _numbers(value: Any, label: str, where: str) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{where}: the {label} cannot be read as numbers ({error}).") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -71,7 +72,7 @@ def load_split(path: str | Path, keys: Sequence[str]) -> Split:
     try:
         ids = json.loads(Path(path).read_text(encoding="utf-8"))
         split = Split(*(tuple(ids[f"id_{part}"]) for part in Split._fields))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a split file ({error}); expected JSON with id_train, id_val, id_test.") from error
     lost = (set(split.train) | set(split.val) | set(split.test)) - set(keys)
     if lost:
@@ -79,6 +80,9 @@ def load_split(path: str | Path, keys: Sequence[str]) -> Split:
             f"{path}: names {len(lost)} structures that the data do not hold, {sorted(lost)[0]} for one. "
             "It belongs to other data."
         )
+    twice = [key for key, times in Counter(split.train + split.val + split.test).items() if times > 1]
+    if twice:
+        raise DataError(f"{path}: names {twice[0]} more than once; parts of a split share nothing.")
     return split
 
 

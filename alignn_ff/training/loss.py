@@ -38,22 +38,22 @@ class LossTerms(NamedTuple):
 def loss(prediction: Prediction, targets: Targets, graph: AtomGraph, config: LossConfig) -> LossTerms:
     """How far `prediction` is from `targets`; NaN labels do not count."""
     counts = atom_counts(graph)
-    energy = _term((prediction.energy - targets.energy) / counts, config.criterion, config.energy_delta)
+    energy = _term(prediction.energy / counts, targets.energy / counts, config.criterion, config.energy_delta)
     forces = stress = energy.new_zeros(())
     if config.force_weight and prediction.forces is not None:
-        forces = _term(prediction.forces - targets.forces, config.criterion, config.force_delta)
+        forces = _term(prediction.forces, targets.forces, config.criterion, config.force_delta)
     if config.stress_weight and prediction.stress is not None:
-        stress = _term(prediction.stress - targets.stress, config.criterion, config.stress_delta)
+        stress = _term(prediction.stress, targets.stress, config.criterion, config.stress_delta)
     total = config.energy_weight * energy + config.force_weight * forces + config.stress_weight * stress
     return LossTerms(total, energy, forces, stress)
 
 
-def _term(error: Tensor, criterion: str, delta: float) -> Tensor:
-    """Mean over finite errors; huber is scaled to slope one, so that l1 and huber weigh alike."""
-    error = error[torch.isfinite(error)]
-    if error.numel() == 0:
-        return error.new_zeros(())
-    size = error.abs()
+def _term(predicted: Tensor, label: Tensor, criterion: str, delta: float) -> Tensor:
+    """Mean over what has a label; huber is scaled to slope one, so that l1 and huber weigh alike."""
+    labelled = torch.isfinite(label)  # of the label alone: a prediction that is not finite must cost
+    size = (predicted[labelled] - label[labelled]).abs()
+    if size.numel() == 0:
+        return size.sum()  # zero, yet part of the gradient graph: a batch may hold no label at all
     if criterion == "l1":
         return size.mean()
     if criterion == "mse":

@@ -91,7 +91,10 @@ class Record:
             "average": optim.average.state_dict(),
         }
         with atomic_path(self.folder / _STATE) as draft:
-            torch.save(state, draft)
+            try:
+                torch.save(state, draft)
+            except RuntimeError as error:  # how torch reports a failed write
+                raise OSError(str(error)) from error
 
     def restore(self, potential: Potential, optim: Optim) -> dict[str, Any]:
         """Put back what `save_state` kept; returns the position."""
