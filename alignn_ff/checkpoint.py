@@ -113,7 +113,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         ) from error
     if _HEADER not in metadata:
         raise CheckpointError(f"{path}: a .safetensors file, but not written by alignn-ff (no `{_HEADER}` in its header).")
-    return json.loads(metadata[_HEADER]), tensors
+    try:
+        header = json.loads(metadata[_HEADER])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its header is not JSON ({error}); it is damaged.") from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path}: its header holds a {type(header).__name__}, not fields; it is damaged.")
+    return header, tensors
 
 
 def _load_weights(potential: Potential, tensors: dict[str, torch.Tensor], path: Path) -> None:

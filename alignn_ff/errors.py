@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class AlignnFFError(Exception):
     """Base of every error raised on purpose; the command line prints it as one paragraph and exits with 2."""
@@ -41,3 +44,10 @@ class OutputWriteError(AlignnFFError):
 
 class RunawayError(AlignnFFError):
     """A simulation that left the regime of physics; the last good frame was kept."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A bracketed question with the nearest of `known`, whatever its case, or nothing."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
+    return f" (did you mean `{by_lower[near[0]]}`?)" if near else ""

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
-from alignn_ff.errors import OutputExistsError, OutputWriteError
+from alignn_ff.errors import ConfigError, OutputExistsError, OutputWriteError
 
 
 @contextmanager
@@ -64,6 +65,25 @@ def prepare_folder(path: str | Path, *, reuse: bool = False) -> Path:
     except OSError as error:
         raise OutputWriteError(f"output folder {path} cannot be made ({error.strerror}).") from error
     return path
+
+
+def read_fields(path: str | Path) -> dict[str, Any]:
+    """Names and values from a YAML or JSON file.
+
+    Raises:
+        ConfigError: no such file, not YAML or JSON, or no mapping of names to values.
+    """
+    import yaml  # here: most who import this module read no configuration
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"configuration {path} cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"configuration {path} holds a {type(content).__name__}; expected fields and values.")
+    return content
 
 
 def _umask() -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from alignn_ff.errors import ConfigError
+from alignn_ff.errors import ConfigError, did_you_mean
 
 
 class Strict(BaseModel):
@@ -29,24 +28,18 @@ def parse(schema: type[S], fields: Mapping[str, Any], where: str) -> S:
         ConfigError: one paragraph naming every field at fault.
     """
     try:
-        return schema(**fields)
+        return schema(**{str(name): value for name, value in fields.items()})
     except ValidationError as error:
         faults = "; ".join(_fault(schema, e) for e in error.errors(include_url=False))
         raise ConfigError(f"{where}: {faults}.") from error
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """'; did you mean `x`?' where something close is known, else a list of what is."""
-    known = list(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else f"expected one of {', '.join(known)}"
 
 
 def _fault(schema: type[BaseModel], error: Any) -> str:
     path = [str(part) for part in error["loc"]]
     place = ".".join(path)
     if error["type"] == "extra_forbidden":
-        return f"unknown field `{place}`, {nearest(path[-1], _fields_at(schema, path[:-1]))}"
+        known = list(_fields_at(schema, path[:-1]))
+        return f"unknown field `{place}`{did_you_mean(path[-1], known) or '; fields: ' + ', '.join(known)}"
     if error["type"] == "missing":
         return f"field `{place}` is missing"
     message = error["msg"].removeprefix("Value error, ")

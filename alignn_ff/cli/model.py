@@ -6,8 +6,7 @@ from typing import Any
 
 from ase.calculators.calculator import BaseCalculator, get_calculator_class, names
 
-from alignn_ff.errors import ConfigError, ModelNotFoundError
-from alignn_ff.workflows.settings import did_you_mean
+from alignn_ff.errors import ConfigError, ModelNotFoundError, did_you_mean
 
 ASE = "ase:"
 

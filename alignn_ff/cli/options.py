@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import typer
-import yaml
 from typer.core import TyperCommand
 
 from alignn_ff.errors import ConfigError
+from alignn_ff.files import read_fields
 from alignn_ff.workflows.settings import build, from_text, value_type
 
 S = TypeVar("S")
@@ -40,7 +40,7 @@ def settings_from(settings_type: type[S], given: Mapping[str, Any], config: Path
         ConfigError: an unreadable file, an unknown field, a bad value.
     """
     hints = get_type_hints(settings_type)
-    values = {} if config is None else read_config(config)
+    values = {} if config is None else read_fields(config)
     for item in fields(settings_type):  # type: ignore[arg-type]
         value = given[item.name]
         if isinstance(value, Sequence) and not isinstance(value, str):
@@ -53,24 +53,6 @@ def settings_from(settings_type: type[S], given: Mapping[str, Any], config: Path
         if config is None:
             raise
         raise ConfigError(f"{config} with the options on top: {error}") from error
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Fields from a YAML or JSON file.
-
-    Raises:
-        ConfigError: no such file, not YAML or JSON, or no mapping of fields.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"configuration {path} cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path} is neither YAML nor JSON: {error}") from error
-    if not isinstance(content, dict):
-        seen = type(content).__name__
-        raise ConfigError(f"configuration {path} holds a {seen}; fields such as `fmax: 0.01` were expected.")
-    return content
 
 
 def command_class(settings_type: type) -> type[TyperCommand]:

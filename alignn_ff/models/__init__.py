@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from alignn_ff.errors import ConfigError
-from alignn_ff.models.base import Heads, Potential, Sum
+from alignn_ff.models.base import SYMBOLS, Heads, Potential, Sum
 
 MODELS = {
     "alignn_smooth": "alignn_ff.models.alignn_smooth:AlignnSmooth",
@@ -23,9 +24,25 @@ def build(config: dict[str, Any]) -> Potential:
     Raises:
         ConfigError: unknown name, unknown or missing field.
     """
-    if config.get("name") == Sum.name:
-        return Sum([build(term) for term in config["terms"]])
-    return model_class(config.get("name"))(**{key: value for key, value in config.items() if key != "name"})
+    name, fields = config.get("name"), {key: value for key, value in config.items() if key != "name"}
+    if name == Sum.name:
+        return Sum([build(term) for term in _terms(fields)])
+    model = model_class(name)
+    try:
+        signature(model).bind(**fields)
+    except TypeError as error:
+        raise ConfigError(f"model {name}: {error}.") from error
+    strange = [e for e in fields.get("elements", ()) if e not in SYMBOLS]
+    if strange:
+        raise ConfigError(f"model {name}: unknown element {', '.join(map(repr, strange))}; write symbols such as Cu.")
+    return model(**fields)
+
+
+def _terms(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    terms = fields.get("terms")
+    if not terms or set(fields) != {"terms"}:
+        raise ConfigError(f"model sum has fields {', '.join(fields) or 'none'}; expected `terms`, a list of models.")
+    return terms
 
 
 def model_class(name: Any) -> Any:

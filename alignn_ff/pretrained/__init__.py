@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alignn_ff.checkpoint import Checkpoint, load_checkpoint
-from alignn_ff.errors import CheckpointError, ModelNotFoundError
-from alignn_ff.schema import nearest
+from alignn_ff.errors import CheckpointError, ModelNotFoundError, did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -64,8 +63,9 @@ def load_potential(model: str | Path | None = None) -> Checkpoint:
         return _load_verified(entries[name])
     if Path(name).is_file():
         return load_checkpoint(name)
-    hint = "no such file" if _looks_like_path(name) else nearest(name, entries)
-    raise ModelNotFoundError(f"model {name!r} is neither a known name nor a file: {hint}. See `alignn-ff models list`.")
+    raise ModelNotFoundError(
+        f"model {name!r} is neither a file nor a known name{did_you_mean(name, entries)}. See `alignn-ff models list`."
+    )
 
 
 def _load_verified(entry: Entry) -> Checkpoint:
@@ -86,9 +86,5 @@ def find(name: str) -> Entry:
     """
     entries = registry()
     if name not in entries:
-        raise ModelNotFoundError(f"no model is called {name!r}: {nearest(name, entries)}.")
+        raise ModelNotFoundError(f"no model is called {name!r}{did_you_mean(name, entries)}. See `alignn-ff models list`.")
     return entries[name]
-
-
-def _looks_like_path(name: str) -> bool:
-    return "/" in name or "\\" in name or name.endswith(".safetensors")

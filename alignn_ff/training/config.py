@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from alignn_ff.errors import ConfigError
+from alignn_ff.files import read_fields
 from alignn_ff.models import MODELS, model_class
 from alignn_ff.schema import Strict, parse
 from alignn_ff.training.loss import LossConfig
@@ -70,7 +71,8 @@ class TrainConfig(Strict):
     @field_validator("model")
     @classmethod
     def _known_model(cls, value: dict[str, Any]) -> dict[str, Any]:
-        name = value.get("name")
+        value = {"name": "alignn_smooth", **value}
+        name = value["name"]
         trainable = [n for n in MODELS if hasattr(model_class(n), "Config")]
         if name not in trainable:
             raise ValueError(f"`name` must be one of {', '.join(trainable)}")
@@ -101,19 +103,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         ConfigError: no such file, not YAML or JSON, or a field at fault.
     """
     path = Path(path)
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: neither YAML nor JSON ({error}).") from error
-    if not isinstance(fields, dict):
-        raise ConfigError(f"{path}: holds a {type(fields).__name__}; expected fields and values.")
-    for key in ("data", "validation_data"):
+    fields = read_fields(path)
+    for key in ("data", "validation_data", "split_file"):
         if key in fields:
-            fields[key] = [_beside(path, f) for f in ([fields[key]] if isinstance(fields[key], str) else fields[key])]
-    if fields.get("split_file"):
-        fields["split_file"] = _beside(path, fields["split_file"])
+            fields[key] = _beside(path, fields[key])
     for override in overrides:
         _override(fields, override)
     return parse(TrainConfig, fields, str(path))
@@ -124,8 +117,13 @@ def to_json(config: TrainConfig) -> str:
     return json.dumps(config.model_dump(), indent=2)
 
 
-def _beside(config_path: Path, file: str) -> str:
-    return file if Path(file).is_absolute() else str(config_path.parent / file)
+def _beside(config_path: Path, files: Any) -> Any:
+    """Paths taken from the folder of the config; anything that is no path is left for the schema to refuse."""
+    if isinstance(files, list):
+        return [_beside(config_path, file) for file in files]
+    if not isinstance(files, str) or Path(files).is_absolute():
+        return files
+    return str(config_path.parent / files)
 
 
 def _override(fields: dict[str, Any], override: str) -> None:
@@ -138,4 +136,7 @@ def _override(fields: dict[str, Any], override: str) -> None:
         place = place.setdefault(parent, {})
         if not isinstance(place, Mapping):
             raise ConfigError(f"override {override!r}: `{parent}` is a single value and has no fields.")
-    place[last] = yaml.safe_load(value)
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: {value!r} is not YAML.") from error

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field, fields
-from difflib import get_close_matches
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from alignn_ff.errors import ConfigError
+from alignn_ff.errors import ConfigError, did_you_mean
 
 S = TypeVar("S")
 
@@ -96,13 +95,6 @@ def from_text(name: str, hint: Any, text: str) -> Any:
     parts = text.replace(",", " ").replace("x", " ").split()
     inner = get_args(kind)[0]
     return tuple(_scalar_from_text(name, inner, part) for part in parts)
-
-
-def did_you_mean(word: str, known: Any) -> str:
-    """A bracketed question with the nearest of `known`, whatever its case, or nothing."""
-    by_lower = {str(name).lower(): str(name) for name in known}
-    near = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
-    return f" (did you mean `{by_lower[near[0]]}`?)" if near else ""
 
 
 def reject_unused(settings: Any, names: Sequence[str], reason: str) -> None:
