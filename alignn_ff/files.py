@@ -80,7 +80,7 @@ def read_fields(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"configuration {path} cannot be read ({error.strerror}).") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path} is neither YAML nor JSON: {error}") from error
+        raise ConfigError(f"configuration {path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"configuration {path} holds a {type(content).__name__}; expected fields and values.")
     return content

@@ -14,6 +14,7 @@ from torch import nn
 from alignn_ff.checkpoint import load_checkpoint
 from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.device import choose_device
+from alignn_ff.errors import RunawayError
 from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.models import Potential
 from alignn_ff.progress import track
@@ -145,6 +146,12 @@ def _step(run: Run, indices: list[int]) -> list[float]:
     potential, optim = run.data.potential, run.optim
     graph, targets = run.data.train.batch(indices, run.device)
     terms: LossTerms = loss(evaluate(potential, graph, want=Want.TRAINING), targets, graph, run.config.loss)
+    values = [t.item() for t in terms]
+    if not math.isfinite(values[0]):
+        raise RunawayError(
+            f"the loss is {values[0]} in epoch {run.position.epoch + 1}; the models of the epoch before are kept in "
+            f"{run.record.folder}. Look for labels that are far off, or lower learning_rate or gradient_clip."
+        )
     optim.optimizer.zero_grad()
     terms.total.backward()
     if run.config.gradient_clip is not None:
@@ -152,7 +159,7 @@ def _step(run: Run, indices: list[int]) -> list[float]:
     optim.optimizer.step()
     step_schedule(optim.schedule)
     optim.average.update(potential)
-    return [t.item() for t in terms]
+    return values
 
 
 def _close_epoch(run: Run) -> dict[str, Any]:
