@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alignn_ff.models.layers.mlp import Standardize
-from alignn_ff.models.ops import Slots, edge_sum
+from alignn_ff.models.ops import Slots, edge_outer_sum, edge_sum
 
 
 class GatedConvolution(nn.Module):
@@ -38,9 +38,13 @@ class GatedConvolution(nn.Module):
 
     def forward(self, nodes: Tensor, basis: Tensor, envelope: Tensor, src: Tensor, dst: Tensor, where: Slots) -> Tensor:
         """Update of each node [N, F] from nodes [N, F], basis [E, K], envelope [E, 1] and edges sorted by dst."""
-        message = envelope * self.value(nodes)[src] * self.filter(basis)  # [E, M]
+        value = self.value(nodes).index_select(0, src)  # [E, M]
         if self.gate_src is not None and self.gate_dst is not None and self.gate_edge is not None:
-            gate = self.gate_src(nodes)[src] + self.gate_dst(nodes)[dst] + self.gate_edge(basis)
-            message = message * gate.sigmoid()
-        heard = self.standardize(edge_sum(message, where))
-        return functional.silu(self.own(nodes) + self.out(heard))
+            gate = self.gate_src(nodes).index_select(0, src) + self.gate_dst(nodes).index_select(0, dst)
+            gate = (gate + self.gate_edge(basis)).sigmoid()
+            heard = edge_sum(envelope * gate * value * self.filter(basis), where)
+        else:
+            # Without a gate the filter, linear in the basis, moves out of the sum: a third of the time.
+            moments = edge_outer_sum(envelope * basis, value, where)  # [N, K, M]
+            heard = (moments * self.filter.weight.T).sum(1)
+        return functional.silu(self.own(nodes) + self.out(self.standardize(heard)))
