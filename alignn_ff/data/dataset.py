@@ -41,6 +41,7 @@ class Dataset:
         self.angle_cutoff = angle_cutoff
         self._memory_left = memory_mb * 1e6
         self._kept: dict[int, AtomGraph] = {}
+        self._edges: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -50,6 +51,7 @@ class Dataset:
         if index in self._kept:
             return self._kept[index]
         graph = connect(self.samples[index].graph, self.cutoff, angle_cutoff=self.angle_cutoff)
+        self._edges[index] = len(graph.edge_src)
         size = sum(t.nbytes for t in graph if t is not None)
         if size <= self._memory_left:
             self._memory_left -= size
@@ -74,15 +76,18 @@ class Dataset:
 
     def mean_neighbors(self) -> float:
         """Edges per atom over all samples."""
-        edges = sum(len(self.graph(i).edge_src) for i in range(len(self)))
+        edges = sum(self._edge_count(i) for i in range(len(self)))
         return edges / sum(len(s.graph.numbers) for s in self.samples)
+
+    def _edge_count(self, index: int) -> int:
+        return self._edges[index] if index in self._edges else len(self.graph(index).edge_src)
 
     def _pack(self, order: Sequence[int], budget: Budget) -> Iterator[list[int]]:
         packed: list[int] = []
         atoms = edges = 0
         for i in order:
             n = len(self.samples[i].graph.numbers)
-            e = len(self.graph(i).edge_src) if budget.edges else 0
+            e = self._edge_count(i) if budget.edges else 0
             full = (
                 len(packed) >= budget.structures
                 or (budget.atoms is not None and atoms + n > budget.atoms)

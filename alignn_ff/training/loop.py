@@ -122,7 +122,7 @@ def _fit(run: Run, interrupt: Interrupt, progress: bool) -> bool:
                 return False
             row = _close_epoch(run)
             advance(note=_note(row))
-            if config.n_early_stopping and position.epoch - position.best_epoch > config.n_early_stopping:
+            if config.n_early_stopping and position.epoch - position.best_epoch >= config.n_early_stopping:
                 log.info("no gain for %d epochs: stopped early", config.n_early_stopping)
                 return True
     return True

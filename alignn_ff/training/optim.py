@@ -66,8 +66,13 @@ def step_schedule(schedule: lr_scheduler.LRScheduler | None, *, validation_loss:
     if isinstance(schedule, lr_scheduler.ReduceLROnPlateau):
         if validation_loss is not None:
             schedule.step(validation_loss)
-    elif validation_loss is None:
+    elif validation_loss is None and schedule.last_epoch < _last_step(schedule):
         schedule.step()
+
+
+def _last_step(schedule: lr_scheduler.LRScheduler) -> float:
+    """OneCycleLR fails beyond its end, and batches sized by atoms may make a run a little longer than planned."""
+    return schedule.total_steps - 1 if isinstance(schedule, lr_scheduler.OneCycleLR) else math.inf
 
 
 def swap_in(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:

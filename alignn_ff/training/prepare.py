@@ -130,13 +130,10 @@ def _split(config: TrainConfig, keys: list[str]) -> Split:
     if config.split_file:
         return load_split(Path(config.split_file), keys)
     shares = Shares(
-        config.n_train,
-        0 if config.validation_data and config.n_val is None else config.n_val,
-        config.n_test,
-        config.train_ratio,
-        config.val_ratio,
-        config.test_ratio,
+        config.n_train, config.n_val, config.n_test, config.train_ratio, config.val_ratio, config.test_ratio
     )
+    if config.validation_data and config.n_val is None:  # what would have been held back is trained on
+        shares = shares._replace(train_ratio=config.train_ratio + config.val_ratio, val_ratio=0.0)
     return make_split(keys, shares, seed=config.random_seed, shuffle=not config.keep_data_order)
 
 

@@ -96,6 +96,17 @@ def test_edges_are_kept_while_they_fit(data, monkeypatch, memory_mb, searches):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+def test_sizing_batches_by_edges_searches_once(data, monkeypatch):
+    from alignn_ff.data import dataset
+
+    calls = []
+    monkeypatch.setattr(dataset, "connect", lambda *a, **k: calls.append(1) or connect(*a, **k))
+    forgetful = Dataset(data.samples, 4.0, None, memory_mb=0.0)
+    for _ in range(3):
+        forgetful.batches(Budget(100, edges=300))
+    assert len(calls) == len(data)
+
+
 def test_kept_edges_stay_within_their_bound(data):
     bound = 0.05
     limited = Dataset(data.samples, 4.0, 3.0, bound)
