@@ -160,17 +160,17 @@ def summarise(name: str, walk: Walk | str, reference: Walk | str | None) -> dict
     if isinstance(walk, str):
         return row | {"status": walk}
     seconds = median(walk.seconds)
+    ratio = None
+    if isinstance(reference, Walk):
+        ratio = median(t / t0 for t, t0 in zip(walk.seconds, reference.seconds, strict=True))
     return row | {
         "status": "timed",
         "seconds_per_step": seconds,
         "seconds_per_step_fastest": min(walk.seconds),
         "atoms_steps_per_second": len(walk.atoms) / seconds,
-        "ratio_to_ours": (
-            median(t / t0 for t, t0 in zip(walk.seconds, reference.seconds, strict=True))
-            if isinstance(reference, Walk)
-            else None
-        ),
+        "ratio_to_ours": ratio,
         "evaluations_per_run_step": walk.run_calls,
+        "run_ratio_to_ours": ratio and ratio * walk.run_calls / reference.run_calls,
         "final_temperature": walk.atoms.get_temperature(),  # K
         "rounds": walk.seconds,
     }
@@ -215,7 +215,7 @@ def show(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 
     table = Table(title=f"One MD step, {facts['structure']} ({facts['atoms']} atoms), float32")
     table.add_column("")
-    for heading in ("s/step", "fastest", "atoms·steps/s", "time / ours", "calls in run()", "T at end, K"):
+    for heading in ("s/step", "fastest", "atoms·steps/s", "time / ours", "calls in run()", "run() / ours", "T at end, K"):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(row["name"], *cells(row))
@@ -239,14 +239,15 @@ def show(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 def cells(row: dict[str, Any]) -> list[str]:
     """The printed columns of one row after its name."""
     if row["status"] != "timed":
-        return [row["status"], "", "", "", "", ""]
-    ratio = row["ratio_to_ours"]
+        return [row["status"], "", "", "", "", "", ""]
+    ratio, run_ratio = row["ratio_to_ours"], row["run_ratio_to_ours"]
     return [
         f"{row['seconds_per_step']:.4f}",
         f"{row['seconds_per_step_fastest']:.4f}",
         f"{row['atoms_steps_per_second']:.0f}",
         "" if ratio is None else f"{ratio:.2f}",
         str(row["evaluations_per_run_step"]),
+        "" if run_ratio is None else f"{run_ratio:.2f}",
         f"{row['final_temperature']:.0f}",
     ]
 

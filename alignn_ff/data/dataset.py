@@ -74,11 +74,6 @@ class Dataset:
         order = range(len(self)) if generator is None else torch.randperm(len(self), generator=generator).tolist()
         return list(self._pack(order, budget))
 
-    def mean_neighbors(self) -> float:
-        """Edges per atom over all samples."""
-        edges = sum(self._edge_count(i) for i in range(len(self)))
-        return edges / sum(len(s.graph.numbers) for s in self.samples)
-
     def _edge_count(self, index: int) -> int:
         return self._edges[index] if index in self._edges else len(self.graph(index).edge_src)
 

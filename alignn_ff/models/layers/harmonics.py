@@ -1,4 +1,4 @@
-"""Real spherical harmonics, and the invariants of densities expanded in them."""
+"""Real spherical harmonics."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-
-MAX_DEGREE = 3
 
 
 def spherical_harmonics(unit: Tensor, degree: int) -> Tensor:
