@@ -117,11 +117,6 @@ def test_kept_edges_stay_within_their_bound(data):
     assert len(limited._kept) < len(limited)
 
 
-def test_mean_neighbors(data):
-    graph = data.batch(range(len(data))).graph
-    assert data.mean_neighbors() == pytest.approx(len(graph.edge_src) / len(graph.numbers))
-
-
 def test_elements_are_those_that_occur(data):
     assert elements_of(data.samples).tolist() == sorted(
         {z for build in SMALL.values() for z in build().numbers}
