@@ -81,7 +81,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         )
     absent = {"config", "dtype", "facts"} - set(header)
     if absent or header["dtype"] not in _DTYPES:
-        raise CheckpointError(f"{path}: its header lacks a valid {', '.join(sorted(absent)) or 'dtype'}; it is damaged.")
+        raise CheckpointError(
+            f"{path}: its header lacks a valid {', '.join(sorted(absent)) or 'dtype'}; it is damaged."
+        )
     potential = build(header["config"]).to(_DTYPES[header["dtype"]]).eval()
     _load_weights(potential, tensors, path)
     return Checkpoint(potential, header["facts"], file_sha256(path))
@@ -112,7 +114,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             "copy or download it again."
         ) from error
     if _HEADER not in metadata:
-        raise CheckpointError(f"{path}: a .safetensors file, but not written by alignn-ff (no `{_HEADER}` in its header).")
+        raise CheckpointError(
+            f"{path}: a .safetensors file, but not written by alignn-ff (no `{_HEADER}` in its header)."
+        )
     try:
         header = json.loads(metadata[_HEADER])
     except ValueError as error:
@@ -132,5 +136,7 @@ def _load_weights(potential: Potential, tensors: dict[str, torch.Tensor], path: 
         )
     wrong = [name for name in wanted if wanted[name].shape != tensors[name].shape]
     if wrong:
-        raise CheckpointError(f"{path}: weights {wrong} have other shapes than the header's model; the file is damaged.")
+        raise CheckpointError(
+            f"{path}: weights {wrong} have other shapes than the header's model; the file is damaged."
+        )
     potential.load_state_dict(tensors)

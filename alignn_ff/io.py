@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from sqlite3 import Error as SqliteError
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from ase import Atoms
-from ase.io import ParseError
+from ase.io import ParseError, read
 from ase.io.formats import UnknownFileTypeError
 from torch import Tensor
 
 from alignn_ff.errors import StructureError
 from alignn_ff.graph import AtomGraph
 
-READ_ERRORS: tuple[type[Exception], ...] = (
+_READ_ERRORS: tuple[type[Exception], ...] = (
     *(UnknownFileTypeError, ParseError, SqliteError),
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
     *(ArithmeticError, AssertionError, RuntimeError, StopIteration, SyntaxError, ImportError),
@@ -36,6 +37,25 @@ class Targets(NamedTuple):
     energy: Tensor
     forces: Tensor
     stress: Tensor
+
+
+def read_frames(path: Path, index: str = ":") -> Atoms | list[Atoms]:
+    """What ASE reads from a file at `index` (an `@` in the name is part of the name).
+
+    Raises:
+        StructureError: no file, empty, or no format that ASE knows.
+    """
+    if not path.exists():
+        raise StructureError(f"{path} does not exist (looked in {path.absolute().parent}).")
+    if path.is_file() and path.stat().st_size == 0:
+        raise StructureError(f"{path} is empty.")
+    try:
+        return read(path, index=index, do_not_split_by_at_sign=True)
+    except _READ_ERRORS as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())
+        raise StructureError(
+            f"{path} cannot be read ({reason}). Any format of ase.io.read will do; the suffix or name says which."
+        ) from error
 
 
 def from_ase(atoms: Atoms) -> AtomGraph:
@@ -80,7 +100,7 @@ def from_jarvis(record: Mapping[str, Any]) -> Atoms:
         cell, coords, elements = record["lattice_mat"], record["coords"], record["elements"]
     except KeyError as error:
         raise StructureError(
-            f"a jarvis structure has no {error} (it has {', '.join(record)}); expected lattice_mat, coords and elements."
+            f"a jarvis structure has no {error}, only {', '.join(record)}; expected lattice_mat, coords, elements."
         ) from error
     if len(coords) != len(elements):
         raise StructureError(f"a jarvis structure has {len(coords)} coordinates for {len(elements)} elements.")

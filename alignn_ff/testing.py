@@ -155,9 +155,7 @@ def check_rotation(
     return _same(expected, predict(potential, [turned]), limits.symmetry, what)
 
 
-def check_permutation(
-    potential: Potential, atoms: Atoms, *, seed: int = 0, limits: Tolerances = STANDARD
-) -> float:
+def check_permutation(potential: Potential, atoms: Atoms, *, seed: int = 0, limits: Tolerances = STANDARD) -> float:
     """The order of the atoms does not matter."""
     order = np.random.default_rng(seed).permutation(len(atoms))
     before = predict(potential, [atoms])
@@ -165,9 +163,7 @@ def check_permutation(
     return _same(expected, predict(potential, [atoms[order]]), limits.symmetry, "permutation")
 
 
-def check_lattice_shift(
-    potential: Potential, atoms: Atoms, *, seed: int = 0, limits: Tolerances = STANDARD
-) -> float:
+def check_lattice_shift(potential: Potential, atoms: Atoms, *, seed: int = 0, limits: Tolerances = STANDARD) -> float:
     """It does not matter which periodic image of an atom is the one in the list."""
     rng = np.random.default_rng(seed)
     moved = atoms.copy()
@@ -205,9 +201,7 @@ def check_batch(potential: Potential, structures: Sequence[Atoms], *, limits: To
     return _same(expected, together, limits.symmetry, "batch")
 
 
-def check_fragments(
-    potential: Potential, one: Atoms, other: Atoms, *, limits: Tolerances = STANDARD
-) -> float:
+def check_fragments(potential: Potential, one: Atoms, other: Atoms, *, limits: Tolerances = STANDARD) -> float:
     """Two free clusters out of each other's sight have the sum of their energies."""
     assert not (one.pbc.any() or other.pbc.any()), "fragments must not be periodic"
     away = other.copy()
@@ -298,9 +292,7 @@ def check_all(potential: Potential, atoms: Atoms, *, limits: Tolerances = STANDA
         check_supercell,
         check_precision,
     )
-    errors = {
-        check.__name__.removeprefix("check_"): check(potential, atoms, limits=limits) for check in checks
-    }
+    errors = {check.__name__.removeprefix("check_"): check(potential, atoms, limits=limits) for check in checks}
     errors["reflection"] = check_rotation(potential, atoms, improper=True, limits=limits)
     return errors
 

@@ -215,7 +215,15 @@ def show(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 
     table = Table(title=f"One MD step, {facts['structure']} ({facts['atoms']} atoms), float32")
     table.add_column("")
-    for heading in ("s/step", "fastest", "atoms·steps/s", "time / ours", "calls in run()", "run() / ours", "T at end, K"):
+    for heading in (
+        "s/step",
+        "fastest",
+        "atoms·steps/s",
+        "time / ours",
+        "calls in run()",
+        "run() / ours",
+        "T at end, K",
+    ):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(row["name"], *cells(row))

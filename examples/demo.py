@@ -158,9 +158,7 @@ def _numbers(silicon: Silicon) -> dict[str, Any]:
 def show(console: Console, numbers: dict[str, Any], silicon: Silicon, out: Path) -> None:
     """The summary for people."""
     console.rule("3  summary")
-    _table(
-        console, "Trained potential, Cu-Ni, on structures it never saw", _training_rows(numbers["training"])
-    )
+    _table(console, "Trained potential, Cu-Ni, on structures it never saw", _training_rows(numbers["training"]))
     _table(
         console,
         f"Silicon with the embedded model {silicon.model}",

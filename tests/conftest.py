@@ -46,9 +46,7 @@ def random_potential(config: str = "default", *, composed: bool = False, seed: i
     torch.manual_seed(seed)
     fields = {**_SMALL_SIZES, **SMOOTH_CONFIGS[config]}
     elements = list(ELEMENTS)
-    model = build(
-        {"name": "alignn_smooth", "elements": elements, "energy_scale": [1.0] * len(elements), **fields}
-    )
+    model = build({"name": "alignn_smooth", "elements": elements, "energy_scale": [1.0] * len(elements), **fields})
     potential: Potential = model
     if composed:
         references = {

@@ -110,9 +110,7 @@ class AlignnFFCalculator(Calculator):
         edges = 0
         for place, atoms in enumerate(structures):
             what = f"structure {place}"
-            graph = connect(
-                self._checked(atoms, what), self.potential.cutoff, angle_cutoff=self.potential.angle_cutoff
-            )
+            graph = connect(self._checked(atoms, what), self.potential.cutoff, angle_cutoff=self.potential.angle_cutoff)
             _check_distances(graph, what)
             if pack and edges + len(graph.edge_src) > batch_edges:
                 yield pack

@@ -95,9 +95,7 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_show_lo
 
 @app.callback()
 def alignn_ff(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Show the version."
-    ),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """ALIGNN force fields: run and train them.
 

@@ -95,9 +95,7 @@ def _parameter(item: Field, kind: Any) -> inspect.Parameter:
         metavar=None if kind in PLAIN else "N,N,...",
     )
     annotation = kind if kind in PLAIN else list[str]
-    return inspect.Parameter(
-        item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=annotation | None
-    )
+    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=annotation | None)
 
 
 def _declarations(item: Field, kind: Any) -> list[str]:

@@ -31,9 +31,7 @@ EXIT_CODES = {"done": 0, "not converged": NOT_CONVERGED, "interrupted": INTERRUP
 class Common:
     """What every workflow command takes beside its settings; typer reads types and options from here."""
 
-    structure: Annotated[
-        str, Argument(help="Structure file that ASE reads; file@index where it holds several.")
-    ]
+    structure: Annotated[str, Argument(help="Structure file that ASE reads; file@index where it holds several.")]
     model: Annotated[
         str | None,
         Option(
@@ -43,22 +41,16 @@ class Common:
     ] = None
     device: Annotated[str | None, Option(help="cpu, cuda or cuda:N.", show_default="auto")] = None
     dtype: Annotated[str | None, Option(help="float32 or float64.", show_default="that of the model")] = None
-    skin: Annotated[
-        float | None, Option(help="Neighbour-list skin in Å.", show_default="that of the calculator")
-    ] = None
-    out: Annotated[
-        Path | None, Option(help="Folder for the results.", show_default="<structure>-<command>")
-    ] = None
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace files in a folder that is not empty.")] = (
-        False
+    skin: Annotated[float | None, Option(help="Neighbour-list skin in Å.", show_default="that of the calculator")] = (
+        None
     )
+    out: Annotated[Path | None, Option(help="Folder for the results.", show_default="<structure>-<command>")] = None
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace files in a folder that is not empty.")] = False
     config: Annotated[
         Path | None, Option(help="YAML or JSON file with settings; options win over it.", show_default=False)
     ] = None
     json: Annotated[bool, Option("--json", help="Print the result as JSON on standard output.")] = False
-    progress: Annotated[
-        bool, Option(" /--no-progress-bar", help="Draw no progress bar.", show_default=False)
-    ] = True
+    progress: Annotated[bool, Option(" /--no-progress-bar", help="Draw no progress bar.", show_default=False)] = True
 
 
 def workflow_command(name: str) -> Any:
@@ -95,9 +87,7 @@ def _default(item: Field) -> Any:
 def _run(name: str, run: Any, settings: Any, common: Common) -> None:
     """Read, compute, save, show; ends with the exit code of the outcome."""
     atoms = read_structure(common.structure)
-    atoms.calc, provenance = load_calculator(
-        common.model, device=common.device, dtype=common.dtype, skin=common.skin
-    )
+    atoms.calc, provenance = load_calculator(common.model, device=common.device, dtype=common.dtype, skin=common.skin)
     folder = prepare_folder(common.out or _default_folder(common.structure, name), reuse=common.overwrite)
     inputs: dict[str, Any] = {
         "command": name,

@@ -35,7 +35,9 @@ class Dataset:
     Edges are found on first use and kept while they fit `memory_mb`; beyond that they are found anew each time.
     """
 
-    def __init__(self, samples: Sequence[Sample], cutoff: float, angle_cutoff: float | None, memory_mb: float = 2000.0) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], cutoff: float, angle_cutoff: float | None, memory_mb: float = 2000.0
+    ) -> None:
         self.samples = list(samples)
         self.cutoff = cutoff
         self.angle_cutoff = angle_cutoff
@@ -61,7 +63,9 @@ class Dataset:
     def batch(self, indices: Sequence[int], device: torch.device | None = None) -> Batch:
         """The samples of `indices` as one graph with labels, in that order."""
         graph = concat([self.graph(i) for i in indices])
-        targets = Targets(*(torch.cat(parts) for parts in zip(*(self.samples[i].targets for i in indices), strict=True)))
+        targets = Targets(
+            *(torch.cat(parts) for parts in zip(*(self.samples[i].targets for i in indices), strict=True))
+        )
         if device is None:
             return Batch(graph, targets)
         return Batch(to_device(graph, device), Targets(*(t.to(device) for t in targets)))

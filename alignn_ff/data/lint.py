@@ -37,4 +37,8 @@ def missing_label_note(samples: Sequence[Sample]) -> str | None:
         for name in ("energy", "forces", "stress")
     }
     parts = [f"{name} from {count}" for name, count in absent.items() if count]
-    return f"of {len(samples)} structures, missing labels: {', '.join(parts)}; they are left out of the loss." if parts else None
+    return (
+        f"of {len(samples)} structures, missing labels: {', '.join(parts)}; they are left out of the loss."
+        if parts
+        else None
+    )

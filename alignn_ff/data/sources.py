@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from ase import Atoms
-from ase.io import read
 
 from alignn_ff.errors import DataError, StructureError
 from alignn_ff.graph import AtomGraph
-from alignn_ff.io import READ_ERRORS, Targets, from_ase, from_jarvis, voigt_to_matrix
+from alignn_ff.io import Targets, from_ase, from_jarvis, read_frames, voigt_to_matrix
 from alignn_ff.units import GPA_PER_EV_A3, KBAR_PER_EV_A3
 
 SOURCES = {
@@ -41,6 +40,9 @@ class Keys(NamedTuple):
     stress_unit: str | None = None
 
 
+DEFAULT_KEYS = Keys()
+
+
 class Sample(NamedTuple):
     """One labelled structure: a graph without edges, its labels, a name to find it by and a group."""
 
@@ -50,7 +52,7 @@ class Sample(NamedTuple):
     group: str
 
 
-def read_samples(path: str | Path, keys: Keys = Keys()) -> list[Sample]:
+def read_samples(path: str | Path, keys: Keys = DEFAULT_KEYS) -> list[Sample]:
     """Every structure of a source with its labels; a missing label is NaN.
 
     Args:
@@ -91,9 +93,9 @@ def read_all(files: Sequence[str | Path], keys: Keys) -> list[Sample]:
 def read_ase(path: Path, keys: Keys) -> list[Sample]:
     """Samples of any file ASE reads; labels from its calculator, `info` or `arrays`; stress in eV/Å³ unless told."""
     try:
-        frames = read(path, index=":", do_not_split_by_at_sign=True)
-    except READ_ERRORS as error:
-        raise DataError(f"{path}: ASE cannot read it ({type(error).__name__}: {error}).") from error
+        frames = read_frames(path)
+    except StructureError as error:
+        raise DataError(str(error)) from error
     factor = STRESS_UNITS[keys.stress_unit or "ev_a3"]
     samples = [_ase_sample(atoms, keys, factor, f"{path.name}@{i}", path) for i, atoms in enumerate(frames)]
     if samples and all(torch.isnan(s.targets.energy).all() for s in samples):
@@ -130,7 +132,9 @@ def read_id_prop(path: Path, keys: Keys) -> list[Sample]:
 def _ase_sample(atoms: Atoms, keys: Keys, factor: float, key: str, path: Path) -> Sample:
     labels = {**atoms.info, **atoms.arrays, **_results(atoms)}
     group = str(atoms.info.get("config_type", "all"))
-    return _sample(atoms, labels.get(keys.energy), labels.get(keys.forces), labels.get(keys.stress), factor, key, group, path)
+    return _sample(
+        atoms, labels.get(keys.energy), labels.get(keys.forces), labels.get(keys.stress), factor, key, group, path
+    )
 
 
 def _results(atoms: Atoms) -> dict[str, Any]:
@@ -139,7 +143,9 @@ def _results(atoms: Atoms) -> dict[str, Any]:
 
 def _id_prop_sample(record: Mapping[str, Any], keys: Keys, factor: float, path: Path, place: int) -> Sample:
     if not isinstance(record, Mapping):
-        raise DataError(f"{path}: record {place} is a {type(record).__name__}; expected a dictionary with jid and atoms.")
+        raise DataError(
+            f"{path}: record {place} is a {type(record).__name__}; expected a dictionary with jid and atoms."
+        )
     key = str(record.get("jid", place))
     if "atoms" not in record:
         raise DataError(f"{path}: record {key} has no `atoms`; it carries {', '.join(record)}.")

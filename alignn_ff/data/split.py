@@ -40,8 +40,12 @@ def make_split(keys: Sequence[str], shares: Shares, *, seed: int, shuffle: bool 
     """
     n = len(keys)
     n_val, n_test = (_count(n, c, r) for c, r in ((shares.n_val, shares.val_ratio), (shares.n_test, shares.test_ratio)))
-    whole = shares.train_ratio + shares.val_ratio + shares.test_ratio > 1 - 1e-9 and shares.n_val is None is shares.n_test
-    n_train = shares.n_train if shares.n_train is not None else (n - n_val - n_test if whole else int(shares.train_ratio * n))
+    whole = (
+        shares.train_ratio + shares.val_ratio + shares.test_ratio > 1 - 1e-9 and shares.n_val is None is shares.n_test
+    )
+    n_train = (
+        shares.n_train if shares.n_train is not None else (n - n_val - n_test if whole else int(shares.train_ratio * n))
+    )
     if n_train < 1 or n_train + n_val + n_test > n:
         raise ConfigError(
             f"the split asks for {n_train} training, {n_val} validation and {n_test} test structures; there are {n}. "

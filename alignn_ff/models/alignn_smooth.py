@@ -116,7 +116,11 @@ class AlignnSmooth(Potential):
         self.energy_scale = nn.Parameter(torch.tensor(list(energy_scale), dtype=torch.get_default_dtype()))
         self.embedding = nn.Embedding(len(self.elements), c.hidden_features)
         self.basis = BesselBasis(c.cutoff, c.radial_functions, c.envelope_exponent)
-        self.line_graph = LineGraph(c.hidden_features, c.line_graph_layers, c.line_graph_cutoff, c.envelope_exponent) if c.line_graph_layers else None
+        self.line_graph = (
+            LineGraph(c.hidden_features, c.line_graph_layers, c.line_graph_cutoff, c.envelope_exponent)
+            if c.line_graph_layers
+            else None
+        )
         self.layers = nn.ModuleList([_Layer(c) for _ in range(c.gcn_layers)])
         self.readout = mlp(c.hidden_features, c.hidden_features, 1)
 

@@ -86,5 +86,7 @@ def find(name: str) -> Entry:
     """
     entries = registry()
     if name not in entries:
-        raise ModelNotFoundError(f"no model is called {name!r}{did_you_mean(name, entries)}. See `alignn-ff models list`.")
+        raise ModelNotFoundError(
+            f"no model is called {name!r}{did_you_mean(name, entries)}. See `alignn-ff models list`."
+        )
     return entries[name]

@@ -70,16 +70,12 @@ def _draw_groups(ax: Axes, x: NDArray, y: NDArray, names: NDArray, unit: str) ->
     for name in dict.fromkeys(names.tolist()):
         mine = names == name
         text = f"{name}: {error_text(x[mine], y[mine], unit)}"
-        ax.plot(
-            x[mine], y[mine], ".", alpha=_alpha(x.size), mew=0, ms=6, label=text, rasterized=x.size > DENSE
-        )
+        ax.plot(x[mine], y[mine], ".", alpha=_alpha(x.size), mew=0, ms=6, label=text, rasterized=x.size > DENSE)
 
 
 def _draw_density(fig: Figure, ax: Axes, x: NDArray, y: NDArray, unit: str) -> None:
     low, high = _limits(x, y)
-    image = ax.hexbin(
-        x, y, gridsize=90, bins="log", mincnt=1, cmap="viridis", extent=(low, high, low, high), lw=0
-    )
+    image = ax.hexbin(x, y, gridsize=90, bins="log", mincnt=1, cmap="viridis", extent=(low, high, low, high), lw=0)
     fig.colorbar(image, ax=ax, label="points", pad=0.02, shrink=0.7)
     ax.plot([], [], "h", color=BLUE, label=error_text(x, y, unit))
 

@@ -41,9 +41,7 @@ def trajectory_figure(
     return fig
 
 
-def _curve(
-    ax: Axes, time_ps: NDArray, values: NDArray, label: str, colour: str, target: float | None
-) -> None:
+def _curve(ax: Axes, time_ps: NDArray, values: NDArray, label: str, colour: str, target: float | None) -> None:
     ax.plot(time_ps, values, color=colour, lw=1.0)
     if target is not None:
         ax.axhline(target, color=GREY, lw=0.9, ls="--")

@@ -55,7 +55,9 @@ class TrainConfig(Strict):
     scheduler: Literal["onecycle", "cosine", "plateau", "none"] = "onecycle"
     plateau_patience: int = Field(default=10, ge=0, description="epochs without gain before plateau halves the rate")
     gradient_clip: float | None = Field(default=10.0, gt=0, description="largest norm of a gradient")
-    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="of the averaged weights that are validated and kept")
+    ema_decay: float = Field(
+        default=0.999, ge=0, lt=1, description="of the averaged weights that are validated and kept"
+    )
     n_early_stopping: int | None = Field(default=None, ge=1, description="stop after so many epochs without gain")
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -78,10 +80,10 @@ class TrainConfig(Strict):
             raise ValueError(f"`name` must be one of {', '.join(trainable)}")
         fields = {k: v for k, v in value.items() if k != "name"}
         try:
-            parse(model_class(name).Config, fields, "model")
+            settings = parse(model_class(name).Config, fields, "model")
         except ConfigError as error:
             raise ValueError(str(error)) from error
-        return value
+        return {"name": name, **settings.model_dump()}  # with its defaults: a rerun must not depend on later ones
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> TrainConfig:

@@ -113,7 +113,7 @@ def _fit(run: Run, interrupt: Interrupt, progress: bool) -> bool:
     """Epochs until the last, an early stop or an interrupt (then False)."""
     config, position = run.config, run.position
     with track("training", config.epochs, done=position.epoch, show=progress) as advance:
-        while position.epoch < config.epochs:
+        while position.epoch < config.epochs and not _stalled(run):
             started = time.perf_counter()
             complete = _epoch(run, interrupt)
             position.seconds += time.perf_counter() - started
@@ -122,10 +122,15 @@ def _fit(run: Run, interrupt: Interrupt, progress: bool) -> bool:
                 return False
             row = _close_epoch(run)
             advance(note=_note(row))
-            if config.n_early_stopping and position.epoch - position.best_epoch >= config.n_early_stopping:
-                log.info("no gain for %d epochs: stopped early", config.n_early_stopping)
-                return True
+    if position.epoch < config.epochs:
+        log.info("no gain for %d epochs: stopped early", config.n_early_stopping)
     return True
+
+
+def _stalled(run: Run) -> bool:
+    """Whether the best epoch lies `n_early_stopping` epochs back."""
+    patience = run.config.n_early_stopping
+    return patience is not None and run.position.epoch - run.position.best_epoch >= patience
 
 
 def _epoch(run: Run, interrupt: Interrupt) -> bool:
@@ -169,7 +174,11 @@ def _close_epoch(run: Run) -> dict[str, Any]:
     row = {
         "epoch": position.epoch + 1,
         "learning_rate": run.optim.optimizer.param_groups[0]["lr"],
-        **dict(zip(("train_loss", "train_energy_loss", "train_force_loss", "train_stress_loss"), position.sums, strict=True)),
+        **dict(
+            zip(
+                ("train_loss", "train_energy_loss", "train_force_loss", "train_stress_loss"), position.sums, strict=True
+            )
+        ),
         **validate(potential, run.data.val, run.budget, run.device, config),
     }
     criterion = row.get("valid_loss", row["train_loss"])

@@ -58,9 +58,13 @@ def prepare(config: TrainConfig) -> Prepared:
     _calibrate(potential, train, config.random_seed)
     facts = {
         "data": {
-            "files": {Path(f).name: file_sha256(f) for f in (*config.data, *config.validation_data) if Path(f).is_file()},
+            "files": {
+                Path(f).name: file_sha256(f) for f in (*config.data, *config.validation_data) if Path(f).is_file()
+            },
             "structures": {name: len(part) for name, part in zip(Split._fields, parts, strict=True)},
-            "atoms": {name: sum(len(s.graph.numbers) for s in part) for name, part in zip(Split._fields, parts, strict=True)},
+            "atoms": {
+                name: sum(len(s.graph.numbers) for s in part) for name, part in zip(Split._fields, parts, strict=True)
+            },
         }
     }
     return Prepared(train, val, test, split, potential, facts)
@@ -155,7 +159,11 @@ def _given_energies(config: TrainConfig, elements: Sequence[str]) -> list[float]
 
 
 def _check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
-    weights = {"energy": config.loss.energy_weight, "forces": config.loss.force_weight, "stress": config.loss.stress_weight}
+    weights = {
+        "energy": config.loss.energy_weight,
+        "forces": config.loss.force_weight,
+        "stress": config.loss.stress_weight,
+    }
     for name, weight in weights.items():
         if weight and not any(bool(torch.isfinite(getattr(s.targets, name)).any()) for s in samples):
             raise DataError(

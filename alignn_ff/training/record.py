@@ -119,7 +119,7 @@ class Record:
 
 
 def _check_same(config: TrainConfig, path: Path) -> None:
-    """A resumed run may be longer or stand elsewhere; everything else must be as it was."""
+    """A resumed run may stand elsewhere and stop earlier; what shapes its steps must be as it was."""
     free = {"output_dir", "device", "graph_cache_mb", "n_early_stopping"}
     now = config.model_dump(mode="json", exclude=free)
     before = {k: v for k, v in json.loads(path.read_text(encoding="utf-8")).items() if k not in free}

@@ -33,9 +33,7 @@ def cell_to_relax(atoms: Atoms, settings: RelaxSettings) -> str:
     if settings.cell == "auto":
         if periodic and offered_stress(atoms) is not None:
             return "full"
-        why = (
-            "the calculator has no stress" if periodic else "the structure is not periodic in all directions"
-        )
+        why = "the calculator has no stress" if periodic else "the structure is not periodic in all directions"
         reject_unused(settings, CELL_ONLY, f"the cell stays as it is, because {why}")
         return "none"
     if settings.cell == "none":
@@ -52,9 +50,7 @@ def cell_to_relax(atoms: Atoms, settings: RelaxSettings) -> str:
             "(cell_mask = 1,1,0,0,0,1 for a slab in the xy plane), or use cell = none."
         )
     if any_stress(atoms) is None:
-        raise ConfigError(
-            "cell = full, but the calculator offers no stress. Use cell = none or another model."
-        )
+        raise ConfigError("cell = full, but the calculator offers no stress. Use cell = none or another model.")
     return "full"
 
 

@@ -28,9 +28,7 @@ class Convergence:
         folder: where the last good frame goes if the relaxation runs away.
     """
 
-    def __init__(
-        self, start: Atoms, pressure_gpa: float, with_stress: bool, folder: str | Path | None
-    ) -> None:
+    def __init__(self, start: Atoms, pressure_gpa: float, with_stress: bool, folder: str | Path | None) -> None:
         self._constraints = list(start.constraints)
         self._pressure_gpa = pressure_gpa
         self._with_stress = with_stress

@@ -40,9 +40,7 @@ def _nve(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator)
     return VelocityVerlet(atoms, settings.timestep_fs * units.fs)
 
 
-def _nvt_langevin(
-    atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator
-) -> MolecularDynamics:
+def _nvt_langevin(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator) -> MolecularDynamics:
     return Langevin(
         atoms,
         settings.timestep_fs * units.fs,
@@ -66,9 +64,7 @@ def _nvt(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator)
 
 def _npt(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator) -> MolecularDynamics:
     if atoms.constraints:
-        raise ConfigError(
-            "ensemble npt moves all atoms with the cell. Remove the constraints, or use nvt-langevin."
-        )
+        raise ConfigError("ensemble npt moves all atoms with the cell. Remove the constraints, or use nvt-langevin.")
     if offered_stress(atoms) is None:
         raise ConfigError(
             f"ensemble npt needs a structure periodic in 3D (pbc is {atoms.pbc.tolist()}) and a calculator "

@@ -136,9 +136,7 @@ def run_eos(
     """
     work = working_copy(atoms)
     if not work.pbc.all() or work.cell.rank < 3:
-        raise ConfigError(
-            f"an equation of state needs a crystal periodic in 3D, got pbc {work.pbc.tolist()}."
-        )
+        raise ConfigError(f"an equation of state needs a crystal periodic in 3D, got pbc {work.pbc.tolist()}.")
     with growing_file(folder, "points.csv") as file, track("eos", settings.points, show=progress) as advance:
         append_line(file, ("volume_a3", "energy_ev", "max_force_ev_per_a"))
         relaxed = []

@@ -32,9 +32,7 @@ def working_copy(atoms: Atoms) -> Atoms:
         bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[:5].tolist()
         raise StructureError(f"positions or cell are not finite (atoms {bad}). Repair the structure first.")
     if atoms.calc is None:
-        raise ConfigError(
-            "the structure has no calculator. Set one first: atoms.calc = AlignnFFCalculator()."
-        )
+        raise ConfigError("the structure has no calculator. Set one first: atoms.calc = AlignnFFCalculator().")
     if isinstance(atoms.calc, SinglePointCalculator):
         raise ConfigError(
             "the structure carries stored results (read from a file), not a calculator that can evaluate new "

@@ -45,9 +45,7 @@ class MDSettings:
     steps: int = setting(1000, "Number of time steps.", at_least=0)
     timestep_fs: float = setting(1.0, "Time step.", unit="fs", above=0, alias="--timestep")
     pressure_gpa: float = setting(0.0, "Target pressure of npt.", unit="GPa", alias="--pressure")
-    friction_per_fs: float = setting(
-        0.01, "Friction of nvt-langevin.", unit="1/fs", above=0, alias="--friction"
-    )
+    friction_per_fs: float = setting(0.01, "Friction of nvt-langevin.", unit="1/fs", above=0, alias="--friction")
     thermostat_time_fs: float = setting(
         100.0, "Relaxation time of the chain in nvt and npt.", unit="fs", above=0, alias="--thermostat-time"
     )

@@ -78,9 +78,7 @@ class RelaxSettings:
         if self.cell_mask is not None and not any(self.cell_mask):
             raise ConfigError("cell_mask allows no strain component; set cell to none instead.")
         if self.constant_volume and self.pressure_gpa:
-            raise ConfigError(
-                "at constant_volume the pressure follows from the volume; leave pressure_gpa out."
-            )
+            raise ConfigError("at constant_volume the pressure follows from the volume; leave pressure_gpa out.")
 
 
 RELAX_DEFAULTS = RelaxSettings()

@@ -60,9 +60,7 @@ class WorkflowResult(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Everything but long tables as plain lists, numbers and texts, ready for JSON."""
         return {
-            item.name: plain(getattr(self, item.name))
-            for item in fields(self)
-            if item.name not in self.only_tables
+            item.name: plain(getattr(self, item.name)) for item in fields(self) if item.name not in self.only_tables
         }
 
     def rows(self) -> list[tuple[str, str]]:

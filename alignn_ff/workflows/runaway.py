@@ -63,9 +63,7 @@ def fault_of_distances(frame: Atoms) -> str | None:
     return f"atoms {first[k]} and {second[k]} are {distance[k]:.3g} Å apart"
 
 
-def runaway(
-    fault: str, when: str, last_good: Atoms | None, folder: str | Path | None, advice: str
-) -> RunawayError:
+def runaway(fault: str, when: str, last_good: Atoms | None, folder: str | Path | None, advice: str) -> RunawayError:
     """The error for `fault`; the last good frame is written to `folder` where there is one."""
     kept = "no good frame came before it."
     if last_good is not None and folder is not None:

@@ -59,9 +59,7 @@ def validate(settings: Any) -> None:
     hints = get_type_hints(type(settings))
     for item in fields(settings):
         value = _checked(item, hints[item.name], getattr(settings, item.name))
-        object.__setattr__(
-            settings, item.name, value
-        )  # the one place where a frozen instance is still being made
+        object.__setattr__(settings, item.name, value)  # the one place where a frozen instance is still being made
 
 
 def build(settings_type: type[S], values: Mapping[str, Any]) -> S:
@@ -74,9 +72,7 @@ def build(settings_type: type[S], values: Mapping[str, Any]) -> S:
     known = {}
     for name, value in values.items():
         if name not in hints:
-            raise ConfigError(
-                f"unknown field `{name}`{did_you_mean(str(name), hints)}. Fields: {', '.join(hints)}."
-            )
+            raise ConfigError(f"unknown field `{name}`{did_you_mean(str(name), hints)}. Fields: {', '.join(hints)}.")
         known[name] = from_text(name, hints[name], value) if isinstance(value, str) else value
     return settings_type(**known)
 
@@ -106,9 +102,7 @@ def reject_unused(settings: Any, names: Sequence[str], reason: str) -> None:
     defaults = {item.name: item.default for item in fields(settings)}
     for name in names:
         if getattr(settings, name) != defaults[name]:
-            raise ConfigError(
-                f"`{name}` = {getattr(settings, name)!r} has no effect: {reason}. Leave it out."
-            )
+            raise ConfigError(f"`{name}` = {getattr(settings, name)!r} has no effect: {reason}. Leave it out.")
 
 
 def _checked(item: Field, hint: Any, value: Any) -> Any:
@@ -148,13 +142,9 @@ def _require_choice(item: Field, value: Any) -> None:
 def _require_bounds(item: Field, number: Any) -> None:
     at_least, above, unit = (item.metadata[key] for key in ("at_least", "above", "unit"))
     if at_least is not None and number < at_least:
-        raise ConfigError(
-            f"`{item.name}` = {number!r}: at least {at_least:g} {unit}".rstrip() + " was expected."
-        )
+        raise ConfigError(f"`{item.name}` = {number!r}: at least {at_least:g} {unit}".rstrip() + " was expected.")
     if above is not None and number <= above:
-        raise ConfigError(
-            f"`{item.name}` = {number!r}: more than {above:g} {unit}".rstrip() + " was expected."
-        )
+        raise ConfigError(f"`{item.name}` = {number!r}: more than {above:g} {unit}".rstrip() + " was expected.")
 
 
 def _scalar_from_text(name: str, kind: type, text: str) -> Any:

@@ -44,7 +44,5 @@ def test_every_field_is_read(config):
 
 
 def test_a_field_that_nothing_reads_would_be_seen():
-    source = (
-        "class C:\n    def f(self):\n        return self.config.dead\nx = other.dead\ny = run.config.alive"
-    )
+    source = "class C:\n    def f(self):\n        return self.config.dead\nx = other.dead\ny = run.config.alive"
     assert fields_read([ast.parse(source)], "C") == {"alive"}

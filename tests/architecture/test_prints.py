@@ -24,9 +24,7 @@ def test_nothing_is_printed(name):
 def bare_excepts(module: ast.Module) -> list[int]:
     """Lines that catch everything, and so hide what nobody foresaw."""
     handlers = [node for node in ast.walk(module) if isinstance(node, ast.ExceptHandler)]
-    return [
-        h.lineno for h in handlers if h.type is None or ast.unparse(h.type) in ("Exception", "BaseException")
-    ]
+    return [h.lineno for h in handlers if h.type is None or ast.unparse(h.type) in ("Exception", "BaseException")]
 
 
 @pytest.mark.parametrize("name", modules())

@@ -40,7 +40,5 @@ def test_modules_are_named_after_what_they_hold(name):
 
 def test_a_long_function_would_be_seen():
     body = "\n".join("    x = 1" for _ in range(FUNCTION_LINES + 1))
-    assert long_functions(ast.parse(f"def f():\n    '''Doc.'''\n{body}")) == [
-        f"f: {FUNCTION_LINES + 1} lines"
-    ]
+    assert long_functions(ast.parse(f"def f():\n    '''Doc.'''\n{body}")) == [f"f: {FUNCTION_LINES + 1} lines"]
     assert not long_functions(ast.parse(f"def f():\n    '''Doc.'''\n{body[: body.rindex(chr(10))]}"))

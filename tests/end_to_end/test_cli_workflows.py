@@ -96,10 +96,7 @@ def test_md_with_supercell_and_eos_run(copper, tmp_path):
     )
     assert md.exit_code == 0, md.output
     assert len(read(tmp_path / "run" / "final.extxyz")) == 8
-    assert (
-        json.loads((tmp_path / "run" / "summary.json").read_text())["inputs"]["settings"]["temperature_k"]
-        == 200.0
-    )
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["inputs"]["settings"]["temperature_k"] == 200.0
     eos = call("eos", copper, "--points", "5", "--no-relax", *EMT_MODEL)
     assert eos.exit_code == 0, eos.output
     assert json.loads((tmp_path / "cu-eos" / "eos.json").read_text())["settings"]["relax"] is False
@@ -223,9 +220,7 @@ MAIN = "from alignn_ff.cli.main import main; main()"
 def test_exit_codes_of_the_executable(copper, tmp_path):
     bad = run(MAIN, tmp_path, "relax", "none.cif")
     assert bad.returncode == 2 and bad.stdout == ""
-    assert (
-        bad.stderr.startswith("error: structure file none.cif does not exist") and bad.stderr.count("\n") == 1
-    )
+    assert bad.stderr.startswith("error: structure file none.cif does not exist") and bad.stderr.count("\n") == 1
     assert run(MAIN, tmp_path, "relax", "cu.extxyz", "--steps", "1", *EMT_MODEL).returncode == 3
     assert run(MAIN, tmp_path, "no-such-command").returncode == 2
 
@@ -246,9 +241,7 @@ def test_ctrl_c_keeps_the_run_and_is_130(copper, tmp_path):
 
 
 def test_a_runaway_leaves_its_last_good_frame_and_a_summary(copper, tmp_path):
-    done = call(
-        "md", copper, "--ensemble", "nve", "--timestep", "100", "--temp", "1000", "--steps", "50", *EMT_MODEL
-    )
+    done = call("md", copper, "--ensemble", "nve", "--timestep", "100", "--temp", "1000", "--steps", "50", *EMT_MODEL)
     assert done.exit_code == 2 and "last_good.extxyz" in words(done.stderr)
     summary = json.loads((tmp_path / "cu-md" / "summary.json").read_text())
     assert summary["status"] == "run away" and summary["result"] is None and "step" in summary["error"]

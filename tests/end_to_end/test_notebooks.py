@@ -43,6 +43,4 @@ def test_notebook_is_committed_clean(path):
     notebook = json.loads(path.read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
-    assert not [
-        word for word in ("/home/", "/Users/", "/root/", "/work/", "/tmp/") if word in path.read_text()
-    ]
+    assert not [word for word in ("/home/", "/Users/", "/root/", "/work/", "/tmp/") if word in path.read_text()]

@@ -25,9 +25,7 @@ def blocks(language: str) -> list[str]:
 
 def commands() -> list[str]:
     shown = [line for block in blocks("sh") for line in block.splitlines()]
-    shown += [
-        line.removeprefix("$ ") for block in blocks("") for line in block.splitlines() if line[:2] == "$ "
-    ]
+    shown += [line.removeprefix("$ ") for block in blocks("") for line in block.splitlines() if line[:2] == "$ "]
     return [line for line in shown if line.startswith("alignn-ff ")]
 
 

@@ -225,13 +225,9 @@ def test_split_in_the_folder_is_the_one_used(learned):
 
 
 def test_same_seed_same_run(config):
-    one, two, other = (
-        train(config(name, random_seed=seed)) for name, seed in (("one", 5), ("two", 5), ("other", 6))
-    )
+    one, two, other = (train(config(name, random_seed=seed)) for name, seed in (("one", 5), ("two", 5), ("other", 6)))
     assert timeless(history(one.folder)) == timeless(history(two.folder)) != timeless(history(other.folder))
-    assert all(
-        torch.equal(a, b) for a, b in zip(*(weights(r.folder).values() for r in (one, two)), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(*(weights(r.folder).values() for r in (one, two)), strict=True))
 
 
 def interrupt_after(monkeypatch, *steps: int) -> None:
@@ -362,9 +358,7 @@ def labelled_as(folder: Path, *names: str) -> str:
     """The frames with these labels alone."""
     stripped = []
     for atoms in emt_frames():
-        atoms.calc = SinglePointCalculator(
-            atoms, **{k: v for k, v in atoms.calc.results.items() if k in names}
-        )
+        atoms.calc = SinglePointCalculator(atoms, **{k: v for k, v in atoms.calc.results.items() if k in names})
         stripped.append(atoms)
     write(folder / "few.extxyz", stripped, format="extxyz")
     return str(folder / "few.extxyz")
@@ -435,9 +429,7 @@ def test_batches_sized_by_atoms_may_make_more_steps_than_the_schedule_planned(co
     write(tmp_path / "mixed.extxyz", mixed, format="extxyz")
     steps = []
     original = loop._epoch
-    monkeypatch.setattr(
-        loop, "_epoch", lambda run, i: original(run, i) and (steps.append(run.position.batch) or True)
-    )
+    monkeypatch.setattr(loop, "_epoch", lambda run, i: original(run, i) and (steps.append(run.position.batch) or True))
     fields = {
         "n_train": 12,
         "n_val": 0,

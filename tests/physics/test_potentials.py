@@ -82,9 +82,7 @@ def test_unwrapped_atoms_have_the_energy_of_wrapped_ones(potential):
 @each_potential
 def test_no_gradient_leaks_into_another_structure(config, composed):
     potential = random_potential(config, composed=composed)
-    graph = concat(
-        [testing.build_graph(potential, SMALL[name]()) for name in ("alloy", "rock_salt", "alloy")]
-    )
+    graph = concat([testing.build_graph(potential, SMALL[name]()) for name in ("alloy", "rock_salt", "alloy")])
     vectors = edge_vectors(graph).requires_grad_()
     energy = potential(graph, vectors).energy
     owner = graph.graph_index[graph.edge_dst]
@@ -124,9 +122,7 @@ def test_nothing_jumps_at_a_cutoff(config, composed, name):
 @pytest.mark.parametrize(("config", "composed"), COMPOSED)
 def test_nothing_jumps_where_the_repulsion_ends(config, composed):
     zbl = build({"name": "zbl", "elements": ["Cu"]})
-    testing.check_smooth(
-        random_potential(config, composed=composed), SMALL["squeezed"](), zbl.cutoff, limits=FLOAT64
-    )
+    testing.check_smooth(random_potential(config, composed=composed), SMALL["squeezed"](), zbl.cutoff, limits=FLOAT64)
 
 
 @each_potential
@@ -134,9 +130,7 @@ def test_nothing_is_felt_beyond_the_receptive_field(config, composed):
     testing.check_receptive_field(random_potential(config, composed=composed), helix(), limits=FLOAT64)
 
 
-@pytest.mark.parametrize(
-    ("config", "cutoffs"), [("no_messages", 0.5), ("default", 1.5), ("gated_two_layers", 2.2)]
-)
+@pytest.mark.parametrize(("config", "cutoffs"), [("no_messages", 0.5), ("default", 1.5), ("gated_two_layers", 2.2)])
 def test_messages_carry_beyond_the_cutoff(config, cutoffs):
     """Else the test above would pass for a potential that sees nothing."""
     potential, cluster = random_potential(config, composed=True), helix()
@@ -173,9 +167,7 @@ def test_an_edge_at_the_line_graph_cutoff_may_round_either_way():
     atoms = bulk("Cu", "bcc", a=3.5 * (1 - 1e-12), cubic=True) * (2, 2, 2)
     atoms.positions[0] += [0.02, 0.01, -0.03]
     inside = testing.build_graph(potential, atoms)
-    assert (edge_vectors(inside).norm(dim=1) < 3.5).sum() > (
-        edge_vectors(inside).float().norm(dim=1) < 3.5
-    ).sum()
+    assert (edge_vectors(inside).norm(dim=1) < 3.5).sum() > (edge_vectors(inside).float().norm(dim=1) < 3.5).sum()
     testing.check_precision(potential, atoms, limits=UNCALIBRATED)
 
 

@@ -72,9 +72,7 @@ class Chiral(Pairs):
 
     def forward(self, graph, vectors):
         distance = vectors.norm(dim=1, keepdim=True)
-        weights = polynomial_envelope(distance / self.cutoff) * torch.exp(
-            -distance * torch.arange(3)
-        )  # [E, 3]
+        weights = polynomial_envelope(distance / self.cutoff) * torch.exp(-distance * torch.arange(3))  # [E, 3]
         moments = vectors.new_zeros(len(graph.numbers), 3, 3)
         moments = moments.index_add(0, graph.edge_dst, weights[:, :, None] * vectors[:, None, :])
         return Heads(energy=self.strength * torch.linalg.det(moments))
@@ -166,9 +164,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("broken", "check", "said"), CASES, ids=lambda value: getattr(value, "__name__", None)
-)
+@pytest.mark.parametrize(("broken", "check", "said"), CASES, ids=lambda value: getattr(value, "__name__", None))
 def test_broken_potential_is_caught(broken, check, said):
     check(Pairs())  # the sound one passes the very same check
     with pytest.raises(AssertionError, match=said):

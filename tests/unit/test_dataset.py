@@ -118,6 +118,4 @@ def test_kept_edges_stay_within_their_bound(data):
 
 
 def test_elements_are_those_that_occur(data):
-    assert elements_of(data.samples).tolist() == sorted(
-        {z for build in SMALL.values() for z in build().numbers}
-    )
+    assert elements_of(data.samples).tolist() == sorted({z for build in SMALL.values() for z in build().numbers})

@@ -34,9 +34,7 @@ class Morse(Potential):
         s = ((d - RCUT1) / (RCUT2 - RCUT1)).clamp(0, 1)
         expf = torch.exp(RHO * (1 - d / R0))
         pair = expf * (expf - 2) * (1 - s**3 * (6 * s**2 - 15 * s + 10))
-        return Heads(
-            energy=torch.zeros(len(graph.numbers), dtype=d.dtype).index_add(0, graph.edge_dst, 0.5 * pair)
-        )
+        return Heads(energy=torch.zeros(len(graph.numbers), dtype=d.dtype).index_add(0, graph.edge_dst, 0.5 * pair))
 
     @property
     def config(self) -> dict[str, Any]:
@@ -84,9 +82,7 @@ def test_compression_has_negative_stress():
 
 
 def test_structures_without_a_volume_have_nan_stress_in_a_batch_that_has_one():
-    batch = concat(
-        [graph_of(SMALL[name]()) for name in ("wire", "alloy", "isolated_atom", "isolated_atom_in_box")]
-    )
+    batch = concat([graph_of(SMALL[name]()) for name in ("wire", "alloy", "isolated_atom", "isolated_atom_in_box")])
     stress = evaluate(Morse(), batch).stress
     assert torch.isnan(stress).flatten(1).all(1).tolist() == [True, False, True, False]
     assert torch.isfinite(stress[[1, 3]]).all() and not stress[3].any()

@@ -64,9 +64,7 @@ def test_full_disk_leaves_what_was_there_and_nothing_half_written(tmp_path, name
     assert (tmp_path / name).stat().st_size > 512
 
 
-@pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")]
-)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
 def test_failing_rename_keeps_the_old_file(tmp_path, monkeypatch, error):
     write_text(tmp_path / "a.txt", "old")
     with monkeypatch.context() as patch:

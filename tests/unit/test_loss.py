@@ -76,9 +76,7 @@ def test_each_delta_belongs_to_its_term(name):
     config = LossConfig(stress_weight=1.0, **{f"{name}_delta": 0.4})
     errors = prediction((8 * 0.2, 0.2), 0.2, 0.2)
     found = dict(
-        zip(
-            ("energy", "force", "stress"), numbers(errors, zeros(), two_structures(), config)[1:], strict=True
-        )
+        zip(("energy", "force", "stress"), numbers(errors, zeros(), two_structures(), config)[1:], strict=True)
     )
     assert found[name] == pytest.approx(0.2**2 / 0.8)
     assert min(value for key, value in found.items() if key != name) > 0.14

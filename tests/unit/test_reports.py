@@ -103,9 +103,7 @@ def test_relax_and_eos_figures_have_units_and_data():
     assert energy.lines[0].get_ydata().tolist() == [1500.0, 500.0, 0.0]
     assert force.get_ylabel() == "Largest force (eV/Å)"
     volumes = np.linspace(9, 11, 5)
-    (ax,) = eos_figure(
-        volumes, (volumes - 10) ** 2, volumes, (volumes - 10) ** 2, minimum=(10.0, 0.0), title="t"
-    ).axes
+    (ax,) = eos_figure(volumes, (volumes - 10) ** 2, volumes, (volumes - 10) ** 2, minimum=(10.0, 0.0), title="t").axes
     assert ax.get_xlabel() == "Volume (Å³)"
     assert "$V_0$ = 10.00 Å³" in legend_texts(ax)
 

@@ -178,9 +178,7 @@ def test_absent_file_is_refused(tmp_path):
         "a.unknown",
     ],
 )
-@pytest.mark.parametrize(
-    "content", [b"not a structure\nat all\n", b"\x00\xff\xfe binary \x80" * 30, b" \n\n"]
-)
+@pytest.mark.parametrize("content", [b"not a structure\nat all\n", b"\x00\xff\xfe binary \x80" * 30, b" \n\n"])
 def test_unreadable_file_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
@@ -190,7 +188,7 @@ def test_unreadable_file_is_refused(tmp_path, name, content):
 def test_truncated_file_is_refused(tmp_path):
     path = extxyz(tmp_path, [full(), full()])
     path.write_text("\n".join(path.read_text().splitlines()[:-3]))
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_samples(path)
 
 

@@ -67,9 +67,7 @@ def test_it_ends_with_two_continuous_derivatives(one, other):
     potential = build({"name": "zbl", "elements": ELEMENTS})
     end = 0.8 * (covalent_radii[atomic_numbers[one]] + covalent_radii[atomic_numbers[other]])
     check_smooth(potential, dimer(one, other, end), end, limits=FLOAT64)
-    force = [
-        float(predict(potential, [dimer(one, other, end - gap)]).forces.abs().max()) for gap in (1e-3, 2e-3)
-    ]
+    force = [float(predict(potential, [dimer(one, other, end - gap)]).forces.abs().max()) for gap in (1e-3, 2e-3)]
     assert force[1] / force[0] == pytest.approx(4.0, rel=0.05), "the force must end like a square"
 
 

@@ -64,9 +64,7 @@ def test_copper_is_as_ase_fits_it():
     assert result.volume_a3 == pytest.approx(volume, rel=1e-5)
     assert result.energy_ev == pytest.approx(energy, abs=1e-6)
     assert result.bulk_modulus_gpa == pytest.approx(modulus * GPA_PER_EV_A3, rel=1e-3)
-    assert (4 * result.volume_a3) ** (1 / 3) == pytest.approx(
-        3.5898, abs=1e-3
-    )  # lattice constant in ASE's manual
+    assert (4 * result.volume_a3) ** (1 / 3) == pytest.approx(3.5898, abs=1e-3)  # lattice constant in ASE's manual
 
 
 def test_results_scale_with_the_cell():

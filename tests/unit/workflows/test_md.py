@@ -89,9 +89,7 @@ def springs(n=32, calc=None):
 def test_nve_conserves_energy_and_its_error_falls_with_the_square_of_the_step():
     spread = {}
     for timestep, steps in ((5.0, 60), (2.5, 120)):
-        settings = MDSettings(
-            ensemble="nve", timestep_fs=timestep, steps=steps, stats_every=1, temperature_k=600
-        )
+        settings = MDSettings(ensemble="nve", timestep_fs=timestep, steps=steps, stats_every=1, temperature_k=600)
         result = run_md(copper(), settings)
         spread[timestep] = np.ptp(result.thermo["total_energy_ev"])
         assert abs(result.energy_drift_mev_per_atom_ps) < 0.5
@@ -140,9 +138,7 @@ def test_thermostats_reach_the_temperature_per_degree_of_freedom(ensemble, atoms
 def test_langevin_heats_free_atoms_only():
     atoms = springs(16)
     atoms.set_constraint(FixAtoms(range(8)))
-    run = MDSettings(
-        ensemble="nvt-langevin", temperature_k=400, timestep_fs=5.0, steps=1500, equilibration_steps=200
-    )
+    run = MDSettings(ensemble="nvt-langevin", temperature_k=400, timestep_fs=5.0, steps=1500, equilibration_steps=200)
     result = run_md(atoms, run)
     assert result.degrees_of_freedom == 3 * 8
     assert result.mean_temperature_k == pytest.approx(
@@ -309,9 +305,7 @@ def test_runaway_stops_and_the_last_good_frame_survives(tmp_path, failure, messa
     good = read(tmp_path / "last_good.extxyz")
     assert np.isfinite(good.get_forces()).all() and np.isfinite(good.get_momenta()).all()
     sound = run_md(springs(), MDSettings(ensemble="nve", steps=20, stats_every=10)).atoms
-    assert good.positions == pytest.approx(
-        sound.positions, abs=1e-6
-    )  # step 20, the last sample before the fault
+    assert good.positions == pytest.approx(sound.positions, abs=1e-6)  # step 20, the last sample before the fault
     assert caught.value.last_good.positions == pytest.approx(sound.positions, abs=1e-12)
 
 
@@ -345,9 +339,7 @@ def test_rows_and_frames_are_on_disk_while_the_run_goes_on(tmp_path):
         seen.append(len(read(tmp_path / "trajectory.extxyz", index=":")))
         raise KeyboardInterrupt
 
-    run_md(
-        springs(calc=Failing(16, look)), MDSettings(steps=50, stats_every=5, traj_every=7), folder=tmp_path
-    )
+    run_md(springs(calc=Failing(16, look)), MDSettings(steps=50, stats_every=5, traj_every=7), folder=tmp_path)
     assert seen == [1 + 3, 3]  # header and steps 0, 5, 10; frames 0, 7, 14
 
 
@@ -358,9 +350,7 @@ def test_files_hold_the_result(tmp_path):
     assert result.thermo["step"].tolist() == [0, 5, 10, 12]  # the last step is always sampled
     frames = read(tmp_path / "trajectory.extxyz", index=":")
     assert len(frames) == 4
-    assert frames[-1].get_potential_energy() == pytest.approx(
-        result.thermo["potential_energy_ev"][-1], abs=1e-6
-    )
+    assert frames[-1].get_potential_energy() == pytest.approx(result.thermo["potential_energy_ev"][-1], abs=1e-6)
     assert frames[-1].get_momenta() == pytest.approx(result.atoms.get_momenta(), abs=1e-6)
     assert frames[-1].get_forces().shape == (4, 3)
     stored = json.loads((tmp_path / "md.json").read_text())

@@ -135,9 +135,7 @@ def test_auto_leaves_the_cell_of_a_molecule_alone():
     atoms = molecule("CO")
     atoms.calc = EMT()
     result = run_relax(atoms)
-    assert (result.cell, result.max_stress_gpa, result.volume_a3, result.space_group_after) == ("none",) + (
-        None,
-    ) * 3
+    assert (result.cell, result.max_stress_gpa, result.volume_a3, result.space_group_after) == ("none",) + (None,) * 3
     assert result.converged
 
 
