@@ -21,7 +21,7 @@ demo: $(VENV)/installed-demo
 	$(VENV)/bin/python examples/demo.py
 
 test: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
