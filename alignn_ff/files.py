@@ -67,6 +67,23 @@ def prepare_folder(path: str | Path, *, reuse: bool = False) -> Path:
     return path
 
 
+@contextmanager
+def output_folder(path: str | Path, *, reuse: bool = False) -> Iterator[Path]:
+    """A prepared folder; work that fails before it wrote anything leaves none behind.
+
+    Raises:
+        OutputExistsError: as in `prepare_folder`.
+    """
+    new = not Path(path).exists()
+    folder = prepare_folder(path, reuse=reuse)
+    try:
+        yield folder
+    except BaseException:
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
 def read_fields(path: str | Path) -> dict[str, Any]:
     """Names and values from a YAML or JSON file.
 

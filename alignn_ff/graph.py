@@ -107,7 +107,7 @@ def split(graph: AtomGraph) -> list[AtomGraph]:
 
 def to_device(graph: AtomGraph, device: torch.device) -> AtomGraph:
     """The same graph with every tensor on `device`."""
-    return AtomGraph(*(None if t is None else t.to(device) for t in graph))
+    return graph._replace(**{name: t.to(device) for name, t in graph._asdict().items() if t is not None})
 
 
 def _offsets(sizes: list[int]) -> list[int]:

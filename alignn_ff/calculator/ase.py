@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from ase import Atoms
@@ -47,8 +47,9 @@ class AlignnFFCalculator(Calculator):
         ModelNotFoundError, CheckpointError: no such model, or a damaged one.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
-    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}  # the energy does not depend on them
+    # ASE declares both as instance variables.
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
+    ignored_changes = {"initial_charges", "initial_magmoms"}  # noqa: RUF012 (the energy ignores them)
 
     def __init__(
         self,
@@ -127,7 +128,7 @@ class AlignnFFCalculator(Calculator):
 
     def _predict(self, graph: AtomGraph) -> Prediction:
         prediction = evaluate(self.potential, to_device(graph, self.device))
-        return Prediction(*(None if t is None else t.cpu() for t in prediction))
+        return prediction._replace(**{name: t.cpu() for name, t in prediction._asdict().items() if t is not None})
 
 
 def _results(prediction: Prediction, place: int, atoms: slice = slice(None)) -> dict[str, Any]:

@@ -26,15 +26,15 @@ def evaluate(
 ) -> None:
     """Errors of a model on labelled structures: MAE, RMSE, R² and parity plots per element and per config_type."""
     from alignn_ff.data.sources import Keys
-    from alignn_ff.files import prepare_folder
+    from alignn_ff.files import output_folder
     from alignn_ff.pretrained import load_potential
     from alignn_ff.training.report import evaluate_model, table, write_report
 
     potential = load_potential(model).potential
     keys = Keys(energy_key, forces_key, stress_key, stress_unit)
-    folder = prepare_folder(out or Path(f"evaluate-{Path(model).stem}"), reuse=overwrite)
-    errors = evaluate_model(potential, data, keys, batch_edges=batch_edges, device=device)
-    written = write_report(errors, folder, "evaluation")
+    with output_folder(out or Path(f"evaluate-{Path(model).stem}"), reuse=overwrite) as folder:
+        errors = evaluate_model(potential, data, keys, batch_edges=batch_edges, device=device)
+        written = write_report(errors, folder, "evaluation")
     rows = table(errors)
     if as_json:
         typer.echo(json.dumps(rows))

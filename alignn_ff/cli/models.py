@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
-models = typer.Typer(help="Models that are known by name.", no_args_is_help=True)
+models = typer.Typer(help="Models that are known by name.", no_args_is_help=True, add_completion=False)
 
 
 @models.command("list")

@@ -20,7 +20,7 @@ from alignn_ff.cli.options import command_class, setting_parameters, settings_fr
 from alignn_ff.cli.structure import read_structure, split_index
 from alignn_ff.cli.summary import collected_warnings, show_result, write_summary
 from alignn_ff.errors import RunawayError
-from alignn_ff.files import prepare_folder
+from alignn_ff.files import output_folder
 from alignn_ff.workflows import WORKFLOWS
 from alignn_ff.workflows.result import WorkflowResult, plain
 
@@ -86,9 +86,19 @@ def _default(item: Field) -> Any:
 
 def _run(name: str, run: Any, settings: Any, common: Common) -> None:
     """Read, compute, save, show; ends with the exit code of the outcome."""
+    out = common.out or _default_folder(common.structure, name)
     atoms = read_structure(common.structure)
     atoms.calc, provenance = load_calculator(common.model, device=common.device, dtype=common.dtype, skin=common.skin)
-    folder = prepare_folder(common.out or _default_folder(common.structure, name), reuse=common.overwrite)
+    with output_folder(out, reuse=common.overwrite) as folder:
+        result, warnings = _computed(name, run, atoms, settings, common, folder, provenance)
+    _show(name, result, common, folder, warnings)
+    raise typer.Exit(EXIT_CODES[result.outcome])
+
+
+def _computed(
+    name: str, run: Any, atoms: Any, settings: Any, common: Common, folder: Path, provenance: dict[str, Any]
+) -> tuple[WorkflowResult, list[str]]:
+    """The result and the warnings on the way; `summary.json` says how it went, also where it failed."""
     inputs: dict[str, Any] = {
         "command": name,
         "inputs": _inputs(common) | {"out": str(folder), "settings": plain(settings)},
@@ -106,8 +116,7 @@ def _run(name: str, run: Any, settings: Any, common: Common) -> None:
             raise
     ending = {"status": result.outcome, "error": None, "result": _numbers(result), "warnings": warnings}
     write_summary(folder, inputs | ending | {"wall_time_s": time.perf_counter() - began})
-    _show(name, result, common, folder, warnings)
-    raise typer.Exit(EXIT_CODES[result.outcome])
+    return result, warnings
 
 
 def _show(name: str, result: WorkflowResult, common: Common, folder: Path, warnings: list[str]) -> None:

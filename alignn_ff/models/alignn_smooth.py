@@ -103,6 +103,7 @@ class AlignnSmooth(Potential):
     """
 
     name = "alignn_smooth"
+    index: Tensor
     Config = AlignnSmoothConfig
 
     def __init__(self, elements: Sequence[str], energy_scale: Sequence[float], **fields: Any) -> None:

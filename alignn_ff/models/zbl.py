@@ -41,6 +41,9 @@ class ZBL(Potential):
     """
 
     name = "zbl"
+    index: Tensor
+    charge: Tensor
+    radius: Tensor
 
     def __init__(self, elements: Sequence[str], fraction: float = 0.8) -> None:
         super().__init__()

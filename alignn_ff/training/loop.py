@@ -16,6 +16,7 @@ from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.device import choose_device
 from alignn_ff.errors import RunawayError
 from alignn_ff.evaluate import Want, evaluate
+from alignn_ff.files import output_folder
 from alignn_ff.models import Potential
 from alignn_ff.progress import track
 from alignn_ff.reports.figure import save_figure
@@ -88,16 +89,19 @@ def train(config: TrainConfig, *, overwrite: bool = False, resume: bool = False,
         ConfigError, DataError: what was asked for cannot be done with these data.
         OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
     """
-    record = Record.open(config, overwrite=overwrite, resume=resume)
-    data = prepare(config)
-    run = _start(config, data, record)
-    if not resume:
-        record.write_inputs(data.split)
-    else:
-        run = run._replace(position=Position(**record.restore(data.potential, run.optim)))
-    with interruptible() as interrupt:
-        finished = _fit(run, interrupt, progress)
-    return _finish(run, finished)
+    with output_folder(config.output_dir, reuse=overwrite or resume) as folder:
+        record = Record(folder, config)
+        if resume:
+            record.check_resumable()
+        data = prepare(config)
+        run = _start(config, data, record)
+        if resume:
+            run = run._replace(position=Position(**record.restore(data.potential, run.optim)))
+        else:
+            record.write_inputs(data.split)
+        with interruptible() as interrupt:
+            finished = _fit(run, interrupt, progress)
+        return _finish(run, finished)
 
 
 def _start(config: TrainConfig, data: Prepared, record: Record) -> Run:

@@ -40,12 +40,12 @@ class Errors(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Mean absolute error, root mean square error, R² and the number of values."""
+    """Mean absolute error, root mean square error, R² and how many values there were."""
 
     mae: float
     rmse: float
     r2: float
-    count: int
+    values: int
 
 
 class Predicted(NamedTuple):
@@ -74,7 +74,8 @@ def collect(batches: Iterable[Predicted], data: Dataset) -> Errors:
         owner = graph.graph_index.cpu().numpy()
         symbols = np.array(SYMBOLS)[graph.numbers.cpu().numpy()]
         _add(parts, "energy", targets.energy / counts, prediction.energy / counts, groups, elements)
-        _add(parts, "forces", targets.forces, prediction.forces, groups[owner], symbols)
+        if prediction.forces is not None:
+            _add(parts, "forces", targets.forces, prediction.forces, groups[owner], symbols)
         if prediction.stress is not None:
             stresses = (targets.stress * GPA_PER_EV_A3, prediction.stress * GPA_PER_EV_A3)
             _add(parts, "stress", *stresses, groups, elements)

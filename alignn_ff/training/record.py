@@ -15,7 +15,7 @@ from alignn_ff._version import __version__
 from alignn_ff.checkpoint import save_checkpoint
 from alignn_ff.data.split import Split, save_split
 from alignn_ff.errors import CheckpointError, ConfigError
-from alignn_ff.files import atomic_path, prepare_folder, write_text
+from alignn_ff.files import atomic_path, write_text
 from alignn_ff.models import Potential
 from alignn_ff.training.config import TrainConfig, to_json
 from alignn_ff.training.optim import Optim
@@ -32,21 +32,16 @@ class Record:
         self.config = config
         self.rows: list[dict[str, Any]] = []
 
-    @classmethod
-    def open(cls, config: TrainConfig, *, overwrite: bool, resume: bool) -> Record:
-        """The folder `config.output_dir`, new, or taken over as asked.
+    def check_resumable(self) -> None:
+        """Say no where there is no run to go on with.
 
         Raises:
-            OutputExistsError: it holds files and nobody asked for them to be replaced or resumed.
             CheckpointError: nothing there to resume.
             ConfigError: the run there had other settings.
         """
-        folder = prepare_folder(config.output_dir, reuse=overwrite or resume)
-        if resume:
-            if not (folder / _STATE).is_file():
-                raise CheckpointError(f"{folder}: no {_STATE} in it; there is no run to resume. Leave out --resume.")
-            _check_same(config, folder / _CONFIG)
-        return cls(folder, config)
+        if not (self.folder / _STATE).is_file():
+            raise CheckpointError(f"{self.folder}: no {_STATE} in it; there is no run to resume. Leave out --resume.")
+        _check_same(self.config, self.folder / _CONFIG)
 
     def write_inputs(self, split: Split) -> None:
         """Config and split, and an empty history in place of an earlier one."""

@@ -63,7 +63,7 @@ def table(errors: Errors) -> list[dict[str, Any]]:
                         "rmse": factor * s.rmse,
                         "unit": unit,
                         "r2": s.r2,
-                        "count": s.count,
+                        "count": s.values,
                     }
                 )
     return rows

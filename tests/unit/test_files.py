@@ -14,7 +14,7 @@ import torch
 from alignn_ff import files
 from alignn_ff.checkpoint import load_checkpoint, save_checkpoint
 from alignn_ff.errors import OutputExistsError, OutputWriteError
-from alignn_ff.files import atomic_path, prepare_folder, write_text
+from alignn_ff.files import atomic_path, output_folder, prepare_folder, write_text
 from alignn_ff.reports.figure import panels, save_figure
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.optim import build_optim
@@ -127,3 +127,22 @@ def test_folder_below_a_file_cannot_be_made(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(OutputWriteError, match="cannot be made"):
         prepare_folder(tmp_path / "out" / "deeper")
+
+
+def test_folder_of_work_that_failed_before_writing_is_gone(tmp_path):
+    with pytest.raises(ValueError), output_folder(tmp_path / "new"):
+        raise ValueError
+    assert not (tmp_path / "new").exists()
+
+
+def test_folder_of_work_that_failed_later_keeps_what_was_written(tmp_path):
+    with pytest.raises(ValueError), output_folder(tmp_path / "new") as folder:
+        (folder / "half").write_text("done")
+        raise ValueError
+    assert (tmp_path / "new" / "half").read_text() == "done"
+
+
+def test_folder_that_was_there_before_stays(tmp_path):
+    with pytest.raises(ValueError), output_folder(tmp_path):
+        raise ValueError
+    assert tmp_path.exists()

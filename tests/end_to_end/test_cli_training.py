@@ -1,0 +1,100 @@
+"""The commands `train`, `evaluate` and `models`, as a user types them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from typer.testing import CliRunner
+
+from alignn_ff.cli.main import app
+from alignn_ff.pretrained import default_model
+
+SETTINGS = """
+data: frames.extxyz
+model: {name: alignn_smooth, cutoff: 4.0, hidden_features: 8, message_features: 8, density_channels: 4}
+epochs: 2
+batch_size: 4
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frames = []
+    for seed in range(12):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.1, seed=seed)
+        atoms.calc = EMT()
+        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(), "stress": atoms.get_stress()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        atoms.info["config_type"] = "hot" if seed % 2 else "cold"
+        frames.append(atoms)
+    write("frames.extxyz", frames)
+    (tmp_path / "config.yaml").write_text(SETTINGS)
+    return tmp_path
+
+
+def call(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_train_then_evaluate(folder):
+    said = call("train", "config.yaml", "--output_dir=run", "--no-progress-bar")
+    assert "meV/Å" in said and "best_model.safetensors" in said
+    rows = json.loads(call("evaluate", "run/best_model.safetensors", "frames.extxyz", "--json"))
+    assert {row["of"] for row in rows if row["by"] == "group"} == {"hot", "cold"}
+    assert {row["of"] for row in rows if row["by"] == "element"} == {"Cu"}
+    assert {row["quantity"] for row in rows} == {"energy", "forces", "stress"}
+    written = {path.name for path in (folder / "evaluate-best_model").iterdir()}
+    assert "evaluation_errors.json" in written and "evaluation_parity_forces_by_group.png" in written
+
+
+def test_train_refuses_a_used_folder_until_told(folder):
+    arguments = ("train", "config.yaml", "--output_dir=run", "--no-progress-bar")
+    call(*arguments)
+    before = (folder / "run" / "history.csv").read_text()
+    assert "--overwrite" in call(*arguments, code=2)
+    assert (folder / "run" / "history.csv").read_text() == before
+    call(*arguments, "--overwrite", "--random_seed=5")
+    assert (folder / "run" / "history.csv").read_text() != before
+
+
+def test_print_config_shows_every_field_and_trains_nothing(folder):
+    shown = json.loads(call("train", "config.yaml", "--epochs=7", "--print-config"))
+    assert shown["epochs"] == 7 and shown["model"]["max_degree"] == 3
+    assert not (folder / "alignn_ff_run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "config.yaml", "--epcohs=3"), "did you mean `epochs`?"),
+        (("train", "config.yaml", "--n_train=500"), "500 training"),
+        (("train", "config.yaml", "--forces_key=nonesuch"), "no training structure has any"),
+        (("train", "missing.yaml"), "cannot be read"),
+        (("train", "config.yaml", "--overwrite", "--resume"), "exclude each other"),
+        (("train", "config.yaml", "--resume", "--output_dir=none"), "no run to resume"),
+        (("evaluate", "no-such-model", "frames.extxyz"), "neither a file nor a known name"),
+        (("evaluate", "frames.extxyz", "frames.extxyz"), "not a readable .safetensors model"),
+        (("models", "info", "mlearn-sex"), "did you mean `mlearn-six`?"),
+    ],
+)
+def test_bad_input_is_one_paragraph_and_leaves_nothing(folder, words, message):
+    before = set(folder.iterdir())
+    said = call(*words, code=2)
+    assert message in said and "Traceback" not in said
+    assert set(folder.iterdir()) == before
+
+
+def test_models_are_listed_with_card_and_path():
+    name = default_model()
+    assert name in call("models", "list")
+    assert "mlearn" in call("models", "info", name)
+    assert call("models", "path", name).strip().endswith(".safetensors")
