@@ -69,7 +69,7 @@ def prepare_folder(path: str | Path, *, reuse: bool = False) -> Path:
 
 @contextmanager
 def output_folder(path: str | Path, *, reuse: bool = False) -> Iterator[Path]:
-    """A prepared folder; work that fails before it wrote anything leaves none behind.
+    """A prepared folder; work that ends before it wrote anything leaves none behind.
 
     Raises:
         OutputExistsError: as in `prepare_folder`.
@@ -78,10 +78,9 @@ def output_folder(path: str | Path, *, reuse: bool = False) -> Iterator[Path]:
     folder = prepare_folder(path, reuse=reuse)
     try:
         yield folder
-    except BaseException:
+    finally:
         if new and not any(folder.iterdir()):
             folder.rmdir()
-        raise
 
 
 def read_fields(path: str | Path) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class AlignnSmoothConfig(Strict):
     body_order: Literal[3, 4, 5] = Field(default=4, description="atoms an angular invariant couples")
     message_features: int = Field(default=32, ge=0, description="width of a message; 0 leaves the convolution out")
     gate: bool = Field(default=False, description="multiply messages by a sigmoid gate of both atoms and the edge")
-    radial_functions: int = Field(default=10, ge=1)
+    radial_functions: int = Field(default=6, ge=1, description="fewer are smoother, and generalised better")
     envelope_exponent: int = Field(default=6, ge=3)
     line_graph_layers: int = Field(default=0, ge=0, description="gated convolutions on pairs of edges")
     line_graph_cutoff: float = Field(default=3.5, gt=0, description="Å; longest edge of the line graph")
