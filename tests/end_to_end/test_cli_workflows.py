@@ -230,10 +230,13 @@ def test_ctrl_c_keeps_the_run_and_is_130(copper, tmp_path):
     process = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     thermo = tmp_path / "cu-md" / "thermo.csv"
     deadline = time.monotonic() + 120
-    while not (thermo.exists() and thermo.read_text().count("\n") > 3) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=120)
+    try:
+        while not (thermo.exists() and thermo.read_text().count("\n") > 3) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=120)
+    finally:
+        process.kill()  # a test that fails must not leave a million steps behind
     assert process.returncode == 130
     summary = json.loads((tmp_path / "cu-md" / "summary.json").read_text())
     assert summary["status"] == "interrupted" and summary["result"]["steps"] >= 20
