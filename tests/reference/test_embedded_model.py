@@ -1,0 +1,64 @@
+"""The embedded potential keeps its promises: checksum, size, exact derivatives, and lattice constants of PBE."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from ase.build import bulk, fcc111
+
+from alignn_ff import testing
+from alignn_ff.calculator import AlignnFFCalculator
+from alignn_ff.checkpoint import file_sha256, read_header
+from alignn_ff.pretrained import default_model, find, load_potential
+from alignn_ff.workflows.relax import RelaxSettings, run_relax
+from tests.tolerances import FLOAT64
+
+ENTRY = find(default_model())
+MEGABYTE = 1024 * 1024
+
+# PBE lattice constants, Å, and how far off an embedded model may be.
+PBE = {
+    "Cu": ("fcc", 3.63),
+    "Ge": ("diamond", 5.76),
+    "Li": ("bcc", 3.44),
+    "Mo": ("bcc", 3.16),
+    "Ni": ("fcc", 3.52),
+    "Si": ("diamond", 5.47),
+}
+WITHIN = 0.006
+
+
+@pytest.fixture(scope="module")
+def potential():
+    return load_potential().potential.to(torch.float64)
+
+
+def test_file_is_the_registered_one_small_and_knows_no_machine():
+    assert file_sha256(ENTRY.path) == ENTRY.sha256
+    assert ENTRY.path.stat().st_size <= 2 * MEGABYTE
+    assert "/" not in str(read_header(ENTRY.path)["facts"]), "a path of the machine that trained it"
+
+
+@pytest.mark.parametrize("symbol", PBE)
+def test_lattice_constant_is_that_of_pbe(symbol):
+    structure, expected = PBE[symbol]
+    atoms = bulk(symbol, structure, a=1.02 * expected, cubic=True)
+    atoms.calc = AlignnFFCalculator(dtype="float64")
+    relaxed = run_relax(atoms, RelaxSettings(fmax=1e-3, hydrostatic=True))
+    assert relaxed.converged
+    assert relaxed.atoms.get_volume() ** (1 / 3) == pytest.approx(expected, rel=WITHIN)
+
+
+@pytest.mark.parametrize("symbol", PBE)
+def test_derivatives_are_exact(potential, symbol):
+    structure, lattice = PBE[symbol]
+    atoms = bulk(symbol, structure, a=lattice, cubic=True)
+    atoms.rattle(0.1, seed=3)
+    testing.check_forces(potential, atoms, limits=FLOAT64)
+    testing.check_stress(potential, atoms, limits=FLOAT64)
+
+
+def test_nothing_jumps_at_the_cutoff(potential):
+    slab = fcc111("Cu", (2, 2, 2), vacuum=6.0)
+    slab.rattle(0.05, seed=1)
+    testing.check_smooth(potential, slab, potential.cutoff, limits=FLOAT64)
