@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from alignn_ff._version import __version__
+from alignn_ff.device import DTYPES
 from alignn_ff.errors import CheckpointError
 from alignn_ff.files import atomic_path
 from alignn_ff.models import Potential, build
@@ -21,7 +22,6 @@ FORMAT_VERSION = 1
 
 _HEADER = "alignn_ff"
 _UNITS = {"energy": "eV", "length": "Å", "stress": "eV/Å³, positive in tension"}
-_DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class Checkpoint(NamedTuple):
@@ -80,11 +80,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             "Update alignn-ff to read it."
         )
     absent = {"config", "dtype", "facts"} - set(header)
-    if absent or header["dtype"] not in _DTYPES:
+    if absent or header["dtype"] not in DTYPES:
         raise CheckpointError(
             f"{path}: its header lacks a valid {', '.join(sorted(absent)) or 'dtype'}; it is damaged."
         )
-    potential = build(header["config"]).to(_DTYPES[header["dtype"]]).eval()
+    potential = build(header["config"]).to(DTYPES[header["dtype"]]).eval()
     _load_weights(potential, tensors, path)
     return Checkpoint(potential, header["facts"], file_sha256(path))
 

@@ -1,10 +1,13 @@
-"""Where tensors live."""
+"""Where tensors live, and in what precision."""
 
 from __future__ import annotations
 
 import torch
 
 from alignn_ff.errors import ConfigError
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+"""Precisions a model can be trained, saved and run in."""
 
 
 def choose_device(name: str) -> torch.device:

@@ -17,7 +17,7 @@ from ase.calculators.calculator import (
     register_calculator_class,
 )
 
-from alignn_ff.device import choose_device
+from alignn_ff.device import DTYPES, choose_device
 from alignn_ff.errors import ConfigError, StructureError
 from alignn_ff.evaluate import Prediction, evaluate
 from alignn_ff.graph import AtomGraph, concat, edge_vectors, to_device
@@ -28,7 +28,6 @@ from alignn_ff.neighbors.skin import SkinList
 from alignn_ff.pretrained import default_model, load_potential
 
 _TOO_CLOSE_A = 0.3
-_DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class AlignnFFCalculator(Calculator):
@@ -103,7 +102,7 @@ class AlignnFFCalculator(Calculator):
         results: list[dict[str, Any]] = []
         for pack in self._packs(structures, batch_edges):
             prediction = self._predict(concat(pack))
-            results += [_results(prediction, g, counts) for g, counts in _ranges(pack)]
+            results += [_results(prediction, place, atoms) for place, atoms in _ranges(pack)]
         return results
 
     def _packs(self, structures: Sequence[Atoms], batch_edges: int) -> Iterator[list[AtomGraph]]:
@@ -168,9 +167,9 @@ def _resolve(model: str | Path | Potential | None) -> tuple[Potential, dict[str,
 def _dtype(name: str | None, potential: Potential) -> torch.dtype:
     if name is None:
         return potential.dtype
-    if name not in _DTYPES:
-        raise ConfigError(f"dtype is {name!r}; expected one of {', '.join(_DTYPES)}.")
-    return _DTYPES[name]
+    if name not in DTYPES:
+        raise ConfigError(f"dtype is {name!r}; expected one of {', '.join(DTYPES)}.")
+    return DTYPES[name]
 
 
 def _check_distances(graph: AtomGraph, what: str) -> None:

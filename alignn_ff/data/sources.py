@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from alignn_ff.errors import DataError, StructureError
+from alignn_ff.errors import ConfigError, DataError, StructureError
 from alignn_ff.graph import AtomGraph
 from alignn_ff.io import Targets, from_ase, from_jarvis, read_frames, voigt_to_matrix
 from alignn_ff.units import GPA_PER_EV_A3, KBAR_PER_EV_A3
@@ -59,8 +59,11 @@ def read_samples(path: str | Path, keys: Keys = DEFAULT_KEYS) -> list[Sample]:
         path: an ASE-readable file, an `id_prop.json`, or a folder that holds one.
         keys: names of the labels.
     Raises:
+        ConfigError: an unknown stress unit.
         DataError: no such file, unreadable, empty, no energies at all, a label of the wrong shape, bad geometry.
     """
+    if keys.stress_unit is not None and keys.stress_unit not in STRESS_UNITS:
+        raise ConfigError(f"stress unit {keys.stress_unit!r} is unknown; expected one of {', '.join(STRESS_UNITS)}.")
     path = Path(path)
     if path.is_dir() and (path / "id_prop.json").is_file():
         path = path / "id_prop.json"

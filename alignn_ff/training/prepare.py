@@ -14,6 +14,7 @@ from alignn_ff.data.dataset import Dataset, elements_of
 from alignn_ff.data.lint import missing_label_note, stress_unit_warning
 from alignn_ff.data.sources import Keys, Sample, read_all
 from alignn_ff.data.split import Shares, Split, load_split, make_split
+from alignn_ff.device import DTYPES
 from alignn_ff.errors import ConfigError, DataError
 from alignn_ff.graph import edge_vectors
 from alignn_ff.models import Potential, Sum, build
@@ -42,12 +43,13 @@ def prepare(config: TrainConfig) -> Prepared:
     Raises:
         DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label to apply it to.
     """
-    samples = labelled(config.data, config)
+    keys = Keys(config.energy_key, config.forces_key, config.stress_key, config.stress_unit)
+    samples = labelled(config.data, keys)
     split = _split(config, [s.key for s in samples])
     by_key = {s.key: s for s in samples}
     parts = [[by_key[key] for key in keys] for keys in split]
     if config.validation_data:
-        parts[1] = labelled(config.validation_data, config)
+        parts[1] = labelled(config.validation_data, keys)
     _check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
     potential = initial_potential(parts[0], config)
@@ -70,9 +72,8 @@ def prepare(config: TrainConfig) -> Prepared:
     return Prepared(train, val, test, split, potential, facts)
 
 
-def labelled(files: Sequence[str], config: TrainConfig) -> list[Sample]:
+def labelled(files: Sequence[str | Path], keys: Keys) -> list[Sample]:
     """Samples of every file, with a warning of what looks wrong or is missing."""
-    keys = Keys(config.energy_key, config.forces_key, config.stress_key, config.stress_unit)
     samples = read_all(files, keys)
     for remark in (stress_unit_warning(samples), missing_label_note(samples)):
         if remark:
@@ -101,8 +102,7 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potenti
     if config.zbl:
         terms.append({"name": "zbl", "elements": elements})
     potential = Sum([build(term) for term in terms])
-    dtype = torch.float64 if config.dtype == "float64" else torch.float32
-    return potential.to(dtype)
+    return potential.to(DTYPES[config.dtype])
 
 
 def least_squares_energies(samples: Sequence[Sample], elements: Sequence[str]) -> list[float]:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from alignn_ff.data.dataset import Budget, Dataset
-from alignn_ff.data.sources import Keys, read_all
+from alignn_ff.data.sources import Keys
 from alignn_ff.device import choose_device
 from alignn_ff.files import write_text
 from alignn_ff.models.base import Potential, check_elements
 from alignn_ff.reports.figure import save_figure
 from alignn_ff.reports.parity import parity_figure
 from alignn_ff.training.metrics import Errors, collect, predict, score
+from alignn_ff.training.prepare import labelled
 from alignn_ff.units import MEV
 
 QUANTITIES = {
@@ -36,10 +37,10 @@ def evaluate_model(
         DataError: see `read_all`.
         UnknownElementError: an element the potential does not know.
     """
-    samples = read_all(files, keys)
+    samples = labelled(files, keys)
     for sample in samples:
         check_elements(potential.elements, sample.graph.numbers, f"structure {sample.key}")
-    data = Dataset(samples, potential.cutoff, potential.angle_cutoff, memory_mb=0.0)
+    data = Dataset(samples, potential.cutoff, potential.angle_cutoff)
     place = choose_device(device)
     batches = predict(potential.to(place), data, Budget(len(samples), edges=batch_edges), place)
     return collect(batches, data)

@@ -83,6 +83,7 @@ def test_print_config_shows_every_field_and_trains_nothing(folder):
         (("train", "config.yaml", "--resume", "--output_dir=none"), "no run to resume"),
         (("evaluate", "no-such-model", "frames.extxyz"), "neither a file nor a known name"),
         (("evaluate", "frames.extxyz", "frames.extxyz"), "not a readable .safetensors model"),
+        (("evaluate", "mlearn-six", "frames.extxyz", "--stress-unit", "psi"), "stress unit 'psi' is unknown"),
         (("models", "info", "mlearn-sex"), "did you mean `mlearn-six`?"),
     ],
 )
