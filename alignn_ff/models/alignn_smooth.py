@@ -22,7 +22,7 @@ from alignn_ff.schema import Strict, parse
 
 
 class AlignnSmoothConfig(Strict):
-    """Sizes and choices of `alignn_smooth`; docs/adr/002 says what each was measured to be worth."""
+    """Sizes and choices of `alignn_smooth`; docs/adr/002 says what was measured."""
 
     cutoff: float = Field(default=5.0, gt=0, description="Å; every neighbour up to here counts")
     hidden_features: int = Field(default=64, ge=1, description="numbers that describe an atom")

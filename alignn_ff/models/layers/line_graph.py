@@ -13,7 +13,7 @@ from alignn_ff.models.ops import edge_sum, slots
 
 _RADIAL = 8
 _ANGULAR = 8
-"""Bessel functions of a distance and Chebyshev polynomials of cos θ; as measured in docs/adr/002."""
+"""Bessel functions of a distance, Chebyshev polynomials of cos θ."""
 
 
 class LineGraph(nn.Module):
