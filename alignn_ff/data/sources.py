@@ -32,24 +32,33 @@ STRESS_UNITS = {
 
 
 class Keys(NamedTuple):
-    """Names of the labels in a source, and the unit of its stress (None: the habit of the source)."""
+    """Names of the labels in a source, the unit of its stress (None: the habit of the source), names of the entries
+    that tell what kind a structure is (group) and which structures must not be parted by a split (family)."""
 
     energy: str = "energy"
     forces: str = "forces"
     stress: str = "stress"
     stress_unit: str | None = None
+    group: str = "config_type"
+    family: str | None = None
 
 
 DEFAULT_KEYS = Keys()
 
 
 class Sample(NamedTuple):
-    """One labelled structure: a graph without edges, its labels, a name to find it by and a group."""
+    """One labelled structure: a graph without edges, its labels, a name to find it by, a kind and its relatives.
+
+    Attributes:
+        group: the kind it is reported under.
+        family: a split keeps structures of one family together; empty for a structure that stands alone.
+    """
 
     graph: AtomGraph
     targets: Targets
     key: str
     group: str
+    family: str = ""
 
 
 def read_samples(path: str | Path, keys: Keys = DEFAULT_KEYS) -> list[Sample]:
@@ -134,10 +143,8 @@ def read_id_prop(path: Path, keys: Keys) -> list[Sample]:
 
 def _ase_sample(atoms: Atoms, keys: Keys, factor: float, key: str, path: Path) -> Sample:
     labels = {**atoms.info, **atoms.arrays, **_results(atoms)}
-    group = str(atoms.info.get("config_type", "all"))
-    return _sample(
-        atoms, labels.get(keys.energy), labels.get(keys.forces), labels.get(keys.stress), factor, key, group, path
-    )
+    given = (labels.get(keys.energy), labels.get(keys.forces), labels.get(keys.stress))
+    return _grouped(_sample(atoms, *given, factor, key, path), atoms.info, keys, path)
 
 
 def _results(atoms: Atoms) -> dict[str, Any]:
@@ -160,16 +167,25 @@ def _id_prop_sample(record: Mapping[str, Any], keys: Keys, factor: float, path: 
     energy = None if per_atom is None else _energy(per_atom, f"{path}: structure {key}") * len(atoms)
     forces = _first(record, keys.forces)
     stress = _first(record, keys.stress, "stresses")
-    return _sample(atoms, energy, forces, stress, factor, key, str(record.get("config_type", "all")), path)
+    return _grouped(_sample(atoms, energy, forces, stress, factor, key, path), record, keys, path)
 
 
 def _first(record: Mapping[str, Any], *names: str) -> Any:
     return next((record[n] for n in names if record.get(n) is not None and not isinstance(record[n], str)), None)
 
 
-def _sample(
-    atoms: Atoms, energy: Any, forces: Any, stress: Any, factor: float, key: str, group: str, path: Path
-) -> Sample:
+def _grouped(sample: Sample, entries: Mapping[str, Any], keys: Keys, path: Path) -> Sample:
+    """The sample with its group and family, read from the entries of its record."""
+    if keys.family is not None and keys.family not in entries:
+        raise DataError(
+            f"{path}: structure {sample.key} has no entry {keys.family!r}, which is to keep structures of one origin "
+            "together. Set `split_group_key` to an entry that every structure has, or leave it out."
+        )
+    family = "" if keys.family is None else str(entries[keys.family])
+    return sample._replace(group=str(entries.get(keys.group, "all")), family=family)
+
+
+def _sample(atoms: Atoms, energy: Any, forces: Any, stress: Any, factor: float, key: str, path: Path) -> Sample:
     try:
         graph = from_ase(atoms)
     except StructureError as error:
@@ -180,7 +196,7 @@ def _sample(
         forces=torch.from_numpy(_forces(forces, len(atoms), where)),
         stress=torch.from_numpy(factor * _stress(stress if atoms.cell.rank == 3 else None, where)).unsqueeze(0),
     )
-    return Sample(graph, targets, key, group)
+    return Sample(graph, targets, key, "all")
 
 
 def _energy(value: Any, where: str) -> float:

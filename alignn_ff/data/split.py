@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,11 +32,23 @@ class Shares(NamedTuple):
     test_ratio: float = 0.1
 
 
-def make_split(keys: Sequence[str], shares: Shares, *, seed: int, shuffle: bool = True) -> Split:
+def make_split(
+    keys: Sequence[str],
+    shares: Shares,
+    *,
+    seed: int,
+    shuffle: bool = True,
+    families: Sequence[str] | None = None,
+) -> Split:
     """Part `keys` at random (or in the order given): first the training part, last the test part.
 
+    Args:
+        keys: of the samples.
+        shares: how much goes where.
+        families: of each key; a family is never parted, so parts come as near to their shares as whole families
+            allow, validation last.
     Raises:
-        ConfigError: more asked for than there is, or nothing left to train on.
+        ConfigError: more asked for than there is, or nothing left for one of the parts.
     """
     n = len(keys)
     n_val, n_test = (_count(n, c, r) for c, r in ((shares.n_val, shares.val_ratio), (shares.n_test, shares.test_ratio)))
@@ -51,14 +63,30 @@ def make_split(keys: Sequence[str], shares: Shares, *, seed: int, shuffle: bool 
             f"the split asks for {n_train} training, {n_val} validation and {n_test} test structures; there are {n}. "
             "Lower n_train, n_val, n_test or their ratios."
         )
-    order = list(keys)
+    members: dict[str, list[str]] = {}
+    for key, family in zip(keys, keys if families is None else families, strict=True):
+        members.setdefault(family, []).append(key)
+    order = list(members)
     if shuffle:
         random.Random(seed).shuffle(order)
-    return Split(
-        train=tuple(order[:n_train]),
-        val=tuple(order[n_train : n_train + n_val]),
-        test=tuple(order[n - n_test :]) if n_test else (),
-    )
+    queue = deque(members[family] for family in order)
+    train, test = _take(queue.popleft, queue, n_train), _take(queue.pop, queue, n_test)[::-1]
+    split = Split(train, _take(queue.popleft, queue, n_val), test)
+    for part, asked in zip(Split._fields, (n_train, n_val, n_test), strict=True):
+        if asked and not getattr(split, part):
+            raise ConfigError(
+                f"the {len(order)} families of the data are too large or too few to leave any for the {part} part. "
+                "Lower the shares of the others, or choose another split_group_key."
+            )
+    return split
+
+
+def _take(draw: Callable[[], list[str]], queue: deque[list[str]], wanted: int) -> tuple[str, ...]:
+    """Keys of whole families, drawn from the queue until they are as many as wanted."""
+    taken: list[str] = []
+    while queue and len(taken) < wanted:
+        taken += draw()
+    return tuple(taken)
 
 
 def save_split(split: Split, path: str | Path) -> None:

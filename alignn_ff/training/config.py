@@ -29,6 +29,11 @@ class TrainConfig(Strict):
         default=None, description="unit of the stress labels; eV/Å³ unless told, GPa in id_prop.json"
     )
 
+    group_key: str = Field(default="config_type", description="entry of a structure by which errors are reported")
+    split_group_key: str | None = Field(
+        default=None, description="entry of a structure; those that share its value stay on one side of the split"
+    )
+
     n_train: int | None = Field(default=None, ge=1, description="structures to train on; else train_ratio")
     n_val: int | None = Field(default=None, ge=0, description="structures to validate on; else val_ratio")
     n_test: int | None = Field(default=None, ge=0, description="structures kept for a test; else test_ratio")

@@ -43,9 +43,10 @@ def prepare(config: TrainConfig) -> Prepared:
     Raises:
         DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label to apply it to.
     """
-    keys = Keys(config.energy_key, config.forces_key, config.stress_key, config.stress_unit)
+    names = (config.energy_key, config.forces_key, config.stress_key)
+    keys = Keys(*names, config.stress_unit, config.group_key, config.split_group_key)
     samples = labelled(config.data, keys)
-    split = _split(config, [s.key for s in samples])
+    split = _split(config, samples)
     by_key = {s.key: s for s in samples}
     parts = [[by_key[key] for key in keys] for keys in split]
     if config.validation_data:
@@ -130,15 +131,16 @@ def force_scales(samples: Sequence[Sample], elements: Sequence[str]) -> list[flo
     return scales
 
 
-def _split(config: TrainConfig, keys: list[str]) -> Split:
+def _split(config: TrainConfig, samples: Sequence[Sample]) -> Split:
     if config.split_file:
-        return load_split(Path(config.split_file), keys)
+        return load_split(Path(config.split_file), [s.key for s in samples])
     shares = Shares(
         config.n_train, config.n_val, config.n_test, config.train_ratio, config.val_ratio, config.test_ratio
     )
     if config.validation_data and config.n_val is None:  # what would have been held back is trained on
         shares = shares._replace(train_ratio=config.train_ratio + config.val_ratio, val_ratio=0.0)
-    return make_split(keys, shares, seed=config.random_seed, shuffle=not config.keep_data_order)
+    keys, families = [s.key for s in samples], [s.family or s.key for s in samples]
+    return make_split(keys, shares, seed=config.random_seed, shuffle=not config.keep_data_order, families=families)
 
 
 def _calibrate(potential: Potential, data: Dataset, seed: int) -> None:

@@ -101,3 +101,22 @@ def test_split_that_trains_on_what_it_tests_is_refused(tmp_path):
 def test_absent_file_is_refused(tmp_path):
     with pytest.raises(DataError, match="not a split file"):
         load_split(tmp_path / "ids.json", KEYS)
+
+
+def test_families_stay_together():
+    families = [f"seed {i // 3}" for i in range(60)]
+    keys = [f"data@{i}" for i in range(60)]
+    split = make_split(keys, Shares(), seed=4, families=families)
+    of = dict(zip(keys, families, strict=True))
+    parts = [{of[key] for key in part} for part in split]
+    assert sum(map(len, parts)) == len(set(families))
+    assert sizes(split) == (48, 6, 6)
+
+
+def test_single_samples_split_as_if_there_were_no_families():
+    assert make_split(KEYS, Shares(), seed=3, families=KEYS) == make_split(KEYS, Shares(), seed=3)
+
+
+def test_one_family_cannot_be_split():
+    with pytest.raises(ConfigError, match="famil"):
+        make_split(KEYS, Shares(), seed=3, families=["one"] * len(KEYS))
