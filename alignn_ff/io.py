@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import bz2
+import gzip
+import lzma
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Error as SqliteError
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,12 +56,28 @@ def read_frames(path: Path, index: str = ":") -> Atoms | list[Atoms]:
     if path.is_file() and path.stat().st_size == 0:
         raise StructureError(f"{path} is empty.")
     try:
-        return read(path, index=index, do_not_split_by_at_sign=True)
+        with _unpacked(path) as source:
+            return read(source, index=index, do_not_split_by_at_sign=True)
     except _READ_ERRORS as error:
         reason = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())
         raise StructureError(
             f"{path} cannot be read ({reason}). Any format of ase.io.read will do; the suffix or name says which."
         ) from error
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    """The file itself, or a temporary copy unpacked: ASE steps back and forth, and each step back in a packed file
+    unpacks it from its start."""
+    unpack = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix)
+    if unpack is None:
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / path.stem
+        with unpack(path, "rb") as packed, copy.open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+        yield copy
 
 
 def from_ase(atoms: Atoms) -> AtomGraph:

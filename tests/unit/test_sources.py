@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -260,3 +261,26 @@ def test_several_files_keep_their_order_and_may_not_share_names(tmp_path):
     assert [s.key for s in read_all([two, one], Keys())] == ["b.extxyz@0", "b.extxyz@1", "a.extxyz@0"]
     with pytest.raises(DataError, match=r"two structures are called a.extxyz@0"):
         read_all([one, one], Keys())
+
+
+def test_families_and_kinds_under_names_of_ones_choice(tmp_path):
+    frames = [full(), full("rock_salt")]
+    for atoms, seed, tag in zip(frames, ("a-1", "a-2"), ("slab", "rattle"), strict=True):
+        atoms.info.update(seed=seed, tag=tag)
+    samples = read_samples(extxyz(tmp_path, frames), Keys(group="tag", family="seed"))
+    assert [(s.group, s.family) for s in samples] == [("slab", "a-1"), ("rattle", "a-2")]
+    del frames[1].info["seed"]
+    with pytest.raises(DataError, match=r"frames.extxyz@1 has no entry 'seed'"):
+        read_samples(extxyz(tmp_path, frames), Keys(family="seed"))
+
+
+def test_packed_file_reads_like_the_plain_one(tmp_path):
+    plain = extxyz(tmp_path, [full(), full("rock_salt")])
+    packed = tmp_path / "frames.extxyz.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    for one, other in zip(read_samples(plain), read_samples(packed), strict=True):
+        assert torch.equal(one.graph.positions, other.graph.positions)
+        assert torch.equal(one.targets.forces, other.targets.forces)
+    (tmp_path / "damaged.extxyz.gz").write_bytes(packed.read_bytes()[:40])
+    with pytest.raises(DataError, match=r"damaged.extxyz.gz cannot be read"):
+        read_samples(tmp_path / "damaged.extxyz.gz")
