@@ -23,6 +23,7 @@ SMOOTH_CONFIGS: dict[str, dict[str, Any]] = {
     "five_body": {"body_order": 5},
     "three_body": {"body_order": 3, "max_degree": 1},
     "line_graph": {"line_graph_layers": 1, "line_graph_cutoff": 3.1},
+    "bond_functions": {"bond_functions": 4},
 }
 """One for each choice that makes other code run."""
 

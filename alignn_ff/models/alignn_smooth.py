@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -10,13 +11,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from alignn_ff.graph import AtomGraph
-from alignn_ff.models.base import Heads, Potential, element_index
+from alignn_ff.models.base import SYMBOLS, Heads, Potential, element_index
+from alignn_ff.models.elements import COVALENT_RADII, descriptors
 from alignn_ff.models.layers.density import Density
 from alignn_ff.models.layers.gated_conv import GatedConvolution
 from alignn_ff.models.layers.harmonics import spherical_harmonics
 from alignn_ff.models.layers.line_graph import LineGraph
 from alignn_ff.models.layers.mlp import Standardize, mlp
-from alignn_ff.models.layers.radial import BesselBasis
+from alignn_ff.models.layers.radial import BesselBasis, BondBasis
 from alignn_ff.models.ops import Slots, slots
 from alignn_ff.schema import Strict, parse
 
@@ -37,6 +39,9 @@ class AlignnSmoothConfig(Strict):
     message_features: int = Field(default=32, ge=0, description="width of a message; 0 leaves the convolution out")
     gate: bool = Field(default=False, description="multiply messages by a sigmoid gate of both atoms and the edge")
     radial_functions: int = Field(default=6, ge=1, description="fewer are smoother, and generalised better")
+    bond_functions: int = Field(
+        default=0, ge=0, description="more radial functions, of the distance over the sum of both atoms' radii; not 1"
+    )
     envelope_exponent: int = Field(default=6, ge=3)
     line_graph_layers: int = Field(default=0, ge=0, description="gated convolutions on pairs of edges")
     line_graph_cutoff: float = Field(default=3.5, gt=0, description="Å; longest edge of the line graph")
@@ -45,6 +50,10 @@ class AlignnSmoothConfig(Strict):
     def _consistent(self) -> AlignnSmoothConfig:
         if self.body_order > 3 and self.max_degree < 2:
             raise ValueError("body_order above 3 couples densities of l = 1 and 2; it needs max_degree of 2 or 3")
+        if self.bond_functions == 1:
+            raise ValueError(
+                "bond_functions must be 0 or at least 2: one Gaussian has no neighbour to take its width from"
+            )
         if self.line_graph_layers and self.line_graph_cutoff > self.cutoff:
             raise ValueError("line_graph_cutoff must not exceed cutoff")
         return self
@@ -66,7 +75,7 @@ class _Layer(nn.Module):
 
     def __init__(self, c: AlignnSmoothConfig) -> None:
         super().__init__()
-        f, k = c.hidden_features, c.radial_functions
+        f, k = c.hidden_features, c.radial_functions + c.bond_functions
         self.parallel = c.arrangement == "parallel"
         self.density = Density(f, k, c.density_channels, c.max_degree, c.body_order)
         self.standardize = Standardize(self.density.outputs)
@@ -115,8 +124,10 @@ class AlignnSmooth(Potential):
         self.receptive_field = _reach(c)
         self.register_buffer("index", element_index(elements), persistent=False)
         self.energy_scale = nn.Parameter(torch.tensor(list(energy_scale), dtype=torch.get_default_dtype()))
-        self.embedding = nn.Embedding(len(self.elements), c.hidden_features)
+        numbers = [SYMBOLS.index(symbol) for symbol in elements]
+        self.embedding = nn.Embedding.from_pretrained(first_embedding(numbers, c.hidden_features), freeze=False)
         self.basis = BesselBasis(c.cutoff, c.radial_functions, c.envelope_exponent)
+        self.bonds = BondBasis([COVALENT_RADII[z - 1] for z in numbers], c.bond_functions) if c.bond_functions else None
         self.line_graph = (
             LineGraph(c.hidden_features, c.line_graph_layers, c.line_graph_cutoff, c.envelope_exponent)
             if c.line_graph_layers
@@ -126,18 +137,18 @@ class AlignnSmooth(Potential):
         self.readout = mlp(c.hidden_features, c.hidden_features, 1)
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
-        n_atoms, n_elements = len(graph.numbers), len(self.elements)
+        n_atoms = len(graph.numbers)
         element = self.index[graph.numbers]
-        # One isolated atom of each element rides along: what the network says of it is subtracted.
-        isolated = torch.arange(n_elements, device=element.device)
-        nodes = self.embedding(torch.cat([element, isolated]))  # [N + elements, F]
-        edges = self._edges(graph, vectors, n_atoms + n_elements)
+        # One isolated atom of each element present rides along: what the network says of it is subtracted.
+        present, isolated = element.unique(return_inverse=True)
+        nodes = self.embedding(torch.cat([element, present]))  # [N + elements present, F]
+        edges = self._edges(graph, vectors, element, len(nodes))
         if self.line_graph is not None:
             nodes = nodes + self.line_graph(nodes, graph, vectors)
         for layer in self.layers:
             nodes = layer(nodes, edges)
         raw = self.readout(nodes).squeeze(1)
-        residual = raw[:n_atoms] - raw[n_atoms:][element]
+        residual = raw[:n_atoms] - raw[n_atoms:][isolated]
         return Heads(energy=self.energy_scale[element] * residual)
 
     @torch.no_grad()
@@ -158,8 +169,21 @@ class AlignnSmooth(Potential):
             **self.settings.model_dump(),
         }
 
-    def _edges(self, graph: AtomGraph, vectors: Tensor, rows: int) -> _Edges:
+    def _edges(self, graph: AtomGraph, vectors: Tensor, element: Tensor, rows: int) -> _Edges:
         distance = vectors.norm(dim=1, keepdim=True)
         harmonics = spherical_harmonics(vectors / distance, self.settings.max_degree)
         basis, envelope = self.basis(distance)
+        if self.bonds is not None:
+            bonds = self.bonds(distance, element[graph.edge_src], element[graph.edge_dst])
+            basis = torch.cat([basis, envelope * bonds], dim=1)
         return _Edges(graph.edge_src, graph.edge_dst, slots(graph.edge_dst, rows), basis, envelope, harmonics)
+
+
+def first_embedding(numbers: Sequence[int], features: int) -> Tensor:
+    """Features [elements, F] to start from, of unit variance: four fifths of it a random map of the descriptors.
+
+    Elements of close chemistry start close, so that what is learnt on one serves the other from the first step.
+    """
+    known = descriptors(numbers)
+    mapped = known @ torch.randn(known.shape[1], features) / math.sqrt(known.shape[1])
+    return math.sqrt(0.8) * mapped + math.sqrt(0.2) * torch.randn(len(numbers), features)

@@ -14,7 +14,7 @@ from alignn_ff.models.layers.gated_conv import GatedConvolution
 from alignn_ff.models.layers.harmonics import degree_slices, spherical_harmonics
 from alignn_ff.models.layers.line_graph import chebyshev
 from alignn_ff.models.layers.mlp import Standardize
-from alignn_ff.models.layers.radial import BesselBasis
+from alignn_ff.models.layers.radial import BesselBasis, BondBasis
 from alignn_ff.models.ops import slots
 from tests.tolerances import CLOSE, EXACT
 
@@ -51,6 +51,17 @@ def test_envelope_is_the_published_polynomial_and_falls():
     found = polynomial_envelope(torch.from_numpy(u), p).numpy()
     assert np.allclose(found, expected, atol=EXACT)
     assert (np.diff(found) <= EXACT).all()
+
+
+def test_bond_basis_sees_every_pair_of_elements_in_its_own_bond_length():
+    basis = BondBasis([0.3, 0.7, 2.0], 5).double()
+    reduced = torch.linspace(0.5, 2.5, 9, dtype=torch.float64)[:, None]
+    light, heavy = torch.zeros(9, dtype=torch.int64), torch.full((9,), 2)
+    near, far = basis(reduced * 0.6, light, light), basis(reduced * 2.3, light, heavy)
+    assert torch.allclose(near, far, rtol=0, atol=1e-6)  # the radii are float32
+    assert torch.equal(basis(reduced, light, heavy), basis(reduced, heavy, light))
+    at_centers = basis(basis.center.double()[:, None] * 0.6, light[:5], light[:5])
+    assert torch.allclose(at_centers.diagonal(), torch.ones(5, dtype=torch.float64), atol=1e-6)
 
 
 def test_bessel_basis_is_the_published_formula_times_the_envelope():

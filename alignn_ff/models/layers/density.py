@@ -57,13 +57,14 @@ class Density(nn.Module):
     ) -> Tensor:
         """Invariants [N, outputs] from nodes [N, F], basis [E, K], harmonics [E, (L+1)²]."""
         weight = envelope * self.element(nodes)[src] * self.radial(basis)  # [E, C]
-        density = edge_outer_sum(harmonics, weight, where)  # [N, S, C]
+        # With atoms inside, couplings and mixings are few large matrix products instead of many small ones.
+        density = edge_outer_sum(harmonics, weight, where).transpose(0, 1).contiguous()  # [S, N, C]
         left, right = self._mix(density, self.mix_left), self._mix(density, self.mix_right)
         found = _per_degree(left * right, self.slices)
         if self.body_order > 3:
-            pairs = left.index_select(1, self.left) * left.index_select(1, self.right)
-            square = self.triple @ pairs  # (q⊗q)_lm, l = 1..L [N, S - 1, C]
-            found += _per_degree(square * right[:, 1:], self.coupled)
+            pairs = left.index_select(0, self.left) * left.index_select(0, self.right)
+            square = (self.triple @ pairs.flatten(1)).view_as(right[1:])  # (q⊗q)_lm, l = 1..L [S - 1, N, C]
+            found += _per_degree(square * right[1:], self.coupled)
         if self.body_order > 4:
             found += _per_degree(square * square, self.coupled)
         return torch.cat(found, dim=1)
@@ -75,12 +76,12 @@ class Density(nn.Module):
         return self
 
     def _mix(self, density: Tensor, weights: Tensor) -> Tensor:
-        return torch.cat([density[:, part] @ weights[degree] for degree, part in enumerate(self.slices)], dim=1)
+        return torch.cat([density[part] @ weights[degree] for degree, part in enumerate(self.slices)])
 
 
 def _per_degree(products: Tensor, parts: list[slice]) -> list[Tensor]:
-    """Sum over m within each l: [N, S, C] -> one [N, C] for each part."""
-    return [products[:, part].sum(1) for part in parts]
+    """Sum over m within each l: [S, N, C] -> one [N, C] for each part."""
+    return [products[part].sum(0) for part in parts]
 
 
 def coupling(degree: int) -> tuple[Tensor, Tensor, Tensor]:

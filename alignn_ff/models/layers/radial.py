@@ -1,8 +1,9 @@
-"""Radial bases."""
+"""Radial bases: functions of the distance, and of the distance in units of a bond."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,3 +36,29 @@ class BesselBasis(nn.Module):
         envelope = polynomial_envelope(distance / self.cutoff, self.exponent)
         amplitude = envelope * math.sqrt(2.0 / self.cutoff) / distance
         return amplitude * torch.sin(distance * self.frequency), envelope
+
+
+class BondBasis(nn.Module):
+    """K Gaussians of the reduced distance x = d / (R_src + R_dst), not enveloped.
+
+    exp(-(x - x_k)²/2w²) with x_k evenly from 0.6 to 2.4 and w 0.8 of their spacing. In x a bond is a bond for every
+    pair of elements, so what is learnt of one pair carries over to others. The radii R are learnt.
+
+    Args:
+        radii: first values of R, Å, one for each element.
+        functions: K, at least 2.
+    """
+
+    center: Tensor
+
+    def __init__(self, radii: Sequence[float], functions: int) -> None:
+        super().__init__()
+        self.radius = nn.Parameter(torch.tensor(list(radii), dtype=torch.get_default_dtype()))
+        center = torch.linspace(0.6, 2.4, functions)
+        self.register_buffer("center", center, persistent=False)
+        self.width = 0.8 * float(center[1] - center[0])
+
+    def forward(self, distance: Tensor, src: Tensor, dst: Tensor) -> Tensor:
+        """Basis [E, K] from distances, Å [E, 1], and the elements [E] (places in `radii`) at both ends."""
+        reduced = distance / (self.radius[src] + self.radius[dst]).unsqueeze(1)
+        return torch.exp(-0.5 * ((reduced - self.center) / self.width) ** 2)
