@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -43,8 +43,9 @@ def train(
     console.print(f"History, learning curve, errors and parity plots: {result.folder}/")
 
 
-def _summary(best: dict[str, float]) -> Table:
-    table = Table(title=f"Best epoch: {best['epoch']}")
+def _summary(best: dict[str, Any]) -> Table:
+    title = f"Mean of {best['members']} members" if "members" in best else f"Best epoch: {best['epoch']}"
+    table = Table(title=title)
     table.add_column("on the validation set")
     table.add_column("MAE", justify="right")
     table.add_column("RMSE", justify="right")

@@ -7,7 +7,7 @@ from inspect import signature
 from typing import Any
 
 from alignn_ff.errors import ConfigError
-from alignn_ff.models.base import SYMBOLS, Heads, Potential, Sum
+from alignn_ff.models.base import SYMBOLS, Committee, Heads, Potential, Sum
 
 MODELS = {
     "alignn_smooth": "alignn_ff.models.alignn_smooth:AlignnSmooth",
@@ -15,18 +15,22 @@ MODELS = {
     "zbl": "alignn_ff.models.zbl:ZBL",
 }
 
-__all__ = ["MODELS", "Heads", "Potential", "Sum", "build"]
+_COMPOSITES: dict[str, tuple[Any, str]] = {Sum.name: (Sum, "terms"), Committee.name: (Committee, "members")}
+"""Potentials made of potentials, and the field that lists these."""
+
+__all__ = ["MODELS", "Committee", "Heads", "Potential", "Sum", "build"]
 
 
 def build(config: dict[str, Any]) -> Potential:
-    """The potential a config describes: a name from `MODELS` with that model's fields, or a sum of such.
+    """The potential a config describes: a name from `MODELS` with that model's fields, a sum or a committee of such.
 
     Raises:
         ConfigError: unknown name, unknown or missing field.
     """
     name, fields = config.get("name"), {key: value for key, value in config.items() if key != "name"}
-    if name == Sum.name:
-        return Sum([build(term) for term in _terms(fields)])
+    if name in _COMPOSITES:
+        composite, of = _COMPOSITES[name]
+        return composite([build(part) for part in _parts(name, of, fields)])
     model = model_class(name)
     try:
         signature(model).bind(**fields)
@@ -38,11 +42,11 @@ def build(config: dict[str, Any]) -> Potential:
     return model(**fields)
 
 
-def _terms(fields: dict[str, Any]) -> list[dict[str, Any]]:
-    terms = fields.get("terms")
-    if not terms or set(fields) != {"terms"}:
-        raise ConfigError(f"model sum has fields {', '.join(fields) or 'none'}; expected `terms`, a list of models.")
-    return terms
+def _parts(name: str, of: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = fields.get(of)
+    if not parts or set(fields) != {of}:
+        raise ConfigError(f"model {name} has fields {', '.join(fields) or 'none'}; expected `{of}`, a list of models.")
+    return parts
 
 
 def model_class(name: Any) -> Any:

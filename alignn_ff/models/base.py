@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from alignn_ff.errors import UnknownElementError
+from alignn_ff.errors import ConfigError, UnknownElementError
 from alignn_ff.graph import AtomGraph
 
 SYMBOLS = (
@@ -64,23 +64,38 @@ class Potential(nn.Module, ABC):
         return next((p.dtype for p in self.parameters()), torch.float64)
 
 
-class Sum(Potential):
+class _Composite(Potential):
+    """Potentials that know the same elements and are evaluated on the same graph.
+
+    Raises:
+        ConfigError: their elements differ.
+    """
+
+    def __init__(self, parts: Sequence[Potential]) -> None:
+        super().__init__()
+        if len({part.elements for part in parts}) != 1:
+            raise ConfigError(
+                f"the parts of a {self.name} know {' / '.join(' '.join(p.elements) for p in parts)}; expected the same "
+                "elements in the same order."
+            )
+        self.elements = parts[0].elements
+        self.cutoff = max(part.cutoff for part in parts)
+        self.angle_cutoff = max((p.angle_cutoff for p in parts if p.angle_cutoff is not None), default=None)
+        self.receptive_field = max(part.receptive_field for part in parts)
+        self.claims = frozenset.intersection(*(part.claims for part in parts))
+
+
+class Sum(_Composite):
     """Sum of potentials that know the same elements."""
 
     name = "sum"
 
     def __init__(self, terms: Sequence[Potential]) -> None:
-        super().__init__()
+        super().__init__(terms)
         self.terms = nn.ModuleList(terms)
-        self.elements = terms[0].elements
-        self.cutoff = max(term.cutoff for term in terms)
-        self.angle_cutoff = max((t.angle_cutoff for t in terms if t.angle_cutoff is not None), default=None)
-        self.receptive_field = max(term.receptive_field for term in terms)
-        self.claims = frozenset.intersection(*(term.claims for term in terms))
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
-        energies = [term(graph, vectors).energy for term in self.terms]
-        return Heads(energy=torch.stack([e.to(torch.float64) for e in energies]).sum(0))
+        return Heads(energy=_energies(self.terms, graph, vectors).sum(0))
 
     def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
         for term in self.terms:
@@ -89,6 +104,28 @@ class Sum(Potential):
     @property
     def config(self) -> dict[str, Any]:
         return {"name": self.name, "terms": [term.config for term in self.terms]}  # type: ignore[union-attr]
+
+
+class Committee(_Composite):
+    """Mean of potentials that know the same elements; errors they do not share average out."""
+
+    name = "committee"
+
+    def __init__(self, members: Sequence[Potential]) -> None:
+        super().__init__(members)
+        self.members = nn.ModuleList(members)
+
+    def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
+        return Heads(energy=_energies(self.members, graph, vectors).mean(0))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"name": self.name, "members": [member.config for member in self.members]}  # type: ignore[union-attr]
+
+
+def _energies(parts: nn.ModuleList, graph: AtomGraph, vectors: Tensor) -> Tensor:
+    """Energies of the atoms by each part, eV [parts, N], float64."""
+    return torch.stack([part(graph, vectors).energy.to(torch.float64) for part in parts])
 
 
 def element_index(elements: Iterable[str]) -> Tensor:

@@ -42,7 +42,9 @@ class TrainConfig(Strict):
     test_ratio: float = Field(default=0.1, ge=0, lt=1)
     keep_data_order: bool = Field(default=False, description="split in the order of the data instead of at random")
     split_file: str | None = Field(default=None, description="use the split kept in this file")
-    random_seed: int = Field(default=123, description="of the split, the initial weights and the order of batches")
+    random_seed: int = Field(default=123, description="of the initial weights, the order of batches and the split")
+    split_seed: int | None = Field(default=None, description="of the split alone; random_seed unless given")
+    committee_size: int = Field(default=1, ge=1, description="train so many, seeds counted up, and ship their mean")
 
     model: dict[str, Any] = Field(default_factory=lambda: {"name": "alignn_smooth"})
     zbl: bool = Field(default=True, description="add a ZBL core that keeps atoms apart")

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -78,7 +79,9 @@ class Run(NamedTuple):
     record: Record
 
 
-def train(config: TrainConfig, *, overwrite: bool = False, resume: bool = False, progress: bool = False) -> TrainResult:
+def train_one(
+    config: TrainConfig, *, overwrite: bool = False, resume: bool = False, progress: bool = False
+) -> TrainResult:
     """Fit a potential; write checkpoints, history and plots to `config.output_dir`.
 
     Args:
@@ -107,10 +110,15 @@ def train(config: TrainConfig, *, overwrite: bool = False, resume: bool = False,
 def _start(config: TrainConfig, data: Prepared, record: Record) -> Run:
     device = choose_device(config.device)
     data.potential.to(device)
-    budget = Budget(config.batch_size, config.batch_atoms, config.batch_edges)
+    budget = budget_of(config)
     # Packing by atoms or edges makes the number of batches vary a little from epoch to epoch.
     steps = len(data.train.batches(budget, _generator(config.random_seed, 0)))
     return Run(config, data, build_optim(config, data.potential, steps), budget, device, Position(), record)
+
+
+def budget_of(config: TrainConfig) -> Budget:
+    """How large the batches of a run may be."""
+    return Budget(config.batch_size, config.batch_atoms, config.batch_edges)
 
 
 def _fit(run: Run, interrupt: Interrupt, progress: bool) -> bool:
@@ -216,17 +224,17 @@ def _finish(run: Run, finished: bool) -> TrainResult:
     if record.rows:
         save_figure(learning_curve_figure(record.rows), record.folder / "learning_curve.png")
     if finished:
-        _write_reports(run)
+        write_reports(record.folder, run.data, run.budget, run.device)
     return TrainResult(str(record.folder), best, finished)
 
 
-def _write_reports(run: Run) -> None:
-    """Errors and parity plots of the best model on validation and test data."""
-    best = load_checkpoint(run.record.folder / "best_model.safetensors").potential.to(run.device)
-    for name, part in (("validation", run.data.val), ("test", run.data.test)):
+def write_reports(folder: Path, data: Prepared, budget: Budget, device: torch.device) -> None:
+    """Errors and parity plots of the best model in `folder` on validation and test data."""
+    best = load_checkpoint(folder / "best_model.safetensors").potential.to(device)
+    for name, part in (("validation", data.val), ("test", data.test)):
         if len(part):
-            errors = collect(list(predict(best, part, run.budget, run.device)), part)
-            write_report(errors, run.record.folder, name)
+            errors = collect(list(predict(best, part, budget, device)), part)
+            write_report(errors, folder, name)
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:

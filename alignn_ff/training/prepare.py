@@ -140,7 +140,8 @@ def _split(config: TrainConfig, samples: Sequence[Sample]) -> Split:
     if config.validation_data and config.n_val is None:  # what would have been held back is trained on
         shares = shares._replace(train_ratio=config.train_ratio + config.val_ratio, val_ratio=0.0)
     keys, families = [s.key for s in samples], [s.family or s.key for s in samples]
-    return make_split(keys, shares, seed=config.random_seed, shuffle=not config.keep_data_order, families=families)
+    seed = config.random_seed if config.split_seed is None else config.split_seed
+    return make_split(keys, shares, seed=seed, shuffle=not config.keep_data_order, families=families)
 
 
 def _calibrate(potential: Potential, data: Dataset, seed: int) -> None:

@@ -39,14 +39,30 @@ class Record:
             CheckpointError: nothing there to resume.
             ConfigError: the run there had other settings.
         """
-        if not (self.folder / _STATE).is_file():
+        if not self.is_started():
             raise CheckpointError(f"{self.folder}: no {_STATE} in it; there is no run to resume. Leave out --resume.")
+        self.check_config()
+
+    def is_started(self) -> bool:
+        """Whether a run stands there that can be gone on with."""
+        return (self.folder / _STATE).is_file()
+
+    def check_config(self) -> None:
+        """Say no where the run there had other settings.
+
+        Raises:
+            ConfigError: names them.
+        """
         _check_same(self.config, self.folder / _CONFIG)
+
+    def write_config(self) -> None:
+        """The config, every field written out."""
+        write_text(self.folder / _CONFIG, to_json(self.config))
 
     def write_inputs(self, split: Split) -> None:
         """Config and split, and an empty history in place of an earlier one."""
         (self.folder / _STATE).unlink(missing_ok=True)
-        write_text(self.folder / _CONFIG, to_json(self.config))
+        self.write_config()
         save_split(split, self.folder / "ids_train_val_test.json")
         self._write_history()
 
