@@ -307,64 +307,6 @@ def test_resumed_committee_equals_an_unbroken_one(config, monkeypatch):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_committee_is_the_mean_of_members_trained_on_one_split(config, frames):
-    result = train(config(committee_size=2))
-    folder = Path(result.folder)
-    structures = emt_frames(4)
-    committee = load_checkpoint(folder / "best_model.safetensors").potential
-    members = [load_checkpoint(folder / f"member_{k}" / "best_model.safetensors").potential for k in (0, 1)]
-    forces = [predict(member, structures).forces for member in members]
-    assert float((forces[0] - forces[1]).abs().max()) > 1e-3
-    assert torch.allclose(predict(committee, structures).forces, (forces[0] + forces[1]) / 2, atol=1e-6)
-    splits = [(folder / f"member_{k}" / "ids_train_val_test.json").read_text() for k in (0, 1)]
-    assert splits[0] == splits[1]
-    table = json.loads((folder / "validation_errors.json").read_text())
-    said = next(row["mae"] for row in table if row["quantity"] == "forces" and row["by"] == "all")
-    assert said == pytest.approx(result.best["valid_force_mae_mev_per_a"], rel=1e-5)
-
-
-def test_resumed_committee_equals_an_unbroken_one(config, monkeypatch):
-    unbroken = train(config("unbroken", committee_size=2))
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 11)  # in the second member: the first takes nine steps
-        assert not train(config("broken", committee_size=2)).finished
-    with pytest.raises(ConfigError, match="committee_size"):
-        train(config("broken", committee_size=3), resume=True)
-    broken = train(config("broken", committee_size=2), resume=True)
-    assert broken.finished
-    one, other = (weights(folder, "best_model") for folder in (unbroken.folder, broken.folder))
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_committee_is_the_mean_of_members_trained_on_one_split(config, frames):
-    result = train(config(committee_size=2))
-    folder = Path(result.folder)
-    structures = emt_frames(4)
-    committee = load_checkpoint(folder / "best_model.safetensors").potential
-    members = [load_checkpoint(folder / f"member_{k}" / "best_model.safetensors").potential for k in (0, 1)]
-    forces = [predict(member, structures).forces for member in members]
-    assert float((forces[0] - forces[1]).abs().max()) > 1e-3
-    assert torch.allclose(predict(committee, structures).forces, (forces[0] + forces[1]) / 2, atol=1e-6)
-    splits = [(folder / f"member_{k}" / "ids_train_val_test.json").read_text() for k in (0, 1)]
-    assert splits[0] == splits[1]
-    table = json.loads((folder / "validation_errors.json").read_text())
-    said = next(row["mae"] for row in table if row["quantity"] == "forces" and row["by"] == "all")
-    assert said == pytest.approx(result.best["valid_force_mae_mev_per_a"], rel=1e-5)
-
-
-def test_resumed_committee_equals_an_unbroken_one(config, monkeypatch):
-    unbroken = train(config("unbroken", committee_size=2))
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 11)  # in the second member: the first takes nine steps
-        assert not train(config("broken", committee_size=2)).finished
-    with pytest.raises(ConfigError, match="committee_size"):
-        train(config("broken", committee_size=3), resume=True)
-    broken = train(config("broken", committee_size=2), resume=True)
-    assert broken.finished
-    one, other = (weights(folder, "best_model") for folder in (unbroken.folder, broken.folder))
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
 def test_second_interrupt_kills(config, monkeypatch):
     interrupt_after(monkeypatch, 1)
     original = loop._step
