@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,6 +36,24 @@ class AtomGraph(NamedTuple):
     edge_shift: Tensor
     angle_in: Tensor | None = None
     angle_out: Tensor | None = None
+
+
+class Topology(NamedTuple):
+    """Which pairs of atoms within a cutoff become edges, and which pairs of edges become angles.
+
+    Attributes:
+        edges: key of `neighbors.TOPOLOGIES`; "complete" takes every pair.
+        angles: key of `neighbors.angles.ANGLES`; "shared" takes pairs of edges into one atom.
+        options: names and values that the rule for edges takes.
+    """
+
+    edges: str = "complete"
+    angles: str = "shared"
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+COMPLETE = Topology()
+"""Every pair of atoms, and every pair of edges into one atom."""
 
 
 def edge_vectors(graph: AtomGraph) -> Tensor:

@@ -60,7 +60,7 @@ _SIDE_STEP_A = 1e-6
 
 def build_graph(potential: Potential, atoms: Atoms) -> AtomGraph:
     """The graph of a structure as `potential` wants it."""
-    return connect(from_ase(atoms), potential.cutoff, angle_cutoff=potential.angle_cutoff)
+    return connect(from_ase(atoms), **potential.wants)
 
 
 def predict(potential: Potential, structures: Sequence[Atoms], *, want: Want = Want.FORCES) -> Prediction:

@@ -65,7 +65,7 @@ class AlignnFFCalculator(Calculator):
         self.provenance |= {"device": str(self.device), "dtype": str(self.potential.dtype).removeprefix("torch.")}
         if not skin >= 0.0:
             raise ConfigError(f"skin is {skin} Å; expected 0 or more.")
-        self._neighbors = SkinList(self.potential.cutoff, angle_cutoff=self.potential.angle_cutoff, skin=skin)
+        self._neighbors = SkinList(**self.potential.wants, skin=skin)
 
     def calculate(
         self,
@@ -110,7 +110,7 @@ class AlignnFFCalculator(Calculator):
         edges = 0
         for place, atoms in enumerate(structures):
             what = f"structure {place}"
-            graph = connect(self._checked(atoms, what), self.potential.cutoff, angle_cutoff=self.potential.angle_cutoff)
+            graph = connect(self._checked(atoms, what), **self.potential.wants)
             _check_distances(graph, what)
             if pack and edges + len(graph.edge_src) > batch_edges:
                 yield pack

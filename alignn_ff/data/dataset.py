@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from alignn_ff.data.sources import Sample
-from alignn_ff.graph import AtomGraph, concat, to_device
+from alignn_ff.graph import COMPLETE, AtomGraph, Topology, concat, to_device
 from alignn_ff.io import Targets
 from alignn_ff.neighbors import connect
 
@@ -30,17 +30,23 @@ class Batch(NamedTuple):
 
 
 class Dataset:
-    """Samples connected up to one cutoff.
+    """Samples connected as one potential wants them; cutoffs and topology as in `neighbors.connect`.
 
     Edges are found on first use and kept while they fit `memory_mb`; beyond that they are found anew each time.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], cutoff: float, angle_cutoff: float | None, memory_mb: float = 2000.0
+        self,
+        samples: Sequence[Sample],
+        cutoff: float,
+        angle_cutoff: float | None,
+        memory_mb: float = 2000.0,
+        topology: Topology = COMPLETE,
     ) -> None:
         self.samples = list(samples)
         self.cutoff = cutoff
         self.angle_cutoff = angle_cutoff
+        self.topology = topology
         self._memory_left = memory_mb * 1e6
         self._kept: dict[int, AtomGraph] = {}
         self._edges: dict[int, int] = {}
@@ -52,7 +58,7 @@ class Dataset:
         """The connected graph of one sample."""
         if index in self._kept:
             return self._kept[index]
-        graph = connect(self.samples[index].graph, self.cutoff, angle_cutoff=self.angle_cutoff)
+        graph = connect(self.samples[index].graph, self.cutoff, angle_cutoff=self.angle_cutoff, topology=self.topology)
         self._edges[index] = len(graph.edge_src)
         size = sum(t.nbytes for t in graph if t is not None)
         if size <= self._memory_left:

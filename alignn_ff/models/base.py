@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from alignn_ff.errors import ConfigError, UnknownElementError
-from alignn_ff.graph import AtomGraph
+from alignn_ff.graph import COMPLETE, AtomGraph, Topology
 
 SYMBOLS = (
     "X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr "
@@ -32,8 +32,9 @@ class Potential(nn.Module, ABC):
 
     Attributes:
         name: key in `models.MODELS`.
-        cutoff: Å; the graph must hold every edge up to it.
+        cutoff: Å; the graph must hold every edge up to it that the topology asks for.
         angle_cutoff: Å; the graph must hold angles up to it; None where no angles are needed.
+        topology: which edges and angles those are.
         receptive_field: Å; an atom's energy depends on nothing farther away.
         elements: symbols the potential knows.
         claims: properties the physics tests hold it to.
@@ -42,6 +43,7 @@ class Potential(nn.Module, ABC):
     name: ClassVar[str]
     cutoff: float
     angle_cutoff: float | None = None
+    topology: Topology = COMPLETE
     receptive_field: float
     elements: tuple[str, ...]
     claims: frozenset[str] = frozenset({"smooth_cutoff", "extensive", "isolated_atom_is_reference"})
@@ -59,6 +61,11 @@ class Potential(nn.Module, ABC):
         """What `models.build` needs to make this potential again, apart from its weights; fit for JSON."""
 
     @property
+    def wants(self) -> dict[str, Any]:
+        """The graph it is to be given, as arguments of `neighbors.connect`."""
+        return {"cutoff": self.cutoff, "angle_cutoff": self.angle_cutoff, "topology": self.topology}
+
+    @property
     def dtype(self) -> torch.dtype:
         """Precision of the weights; float64 for a potential without any."""
         return next((p.dtype for p in self.parameters()), torch.float64)
@@ -68,7 +75,7 @@ class _Composite(Potential):
     """Potentials that know the same elements and are evaluated on the same graph.
 
     Raises:
-        ConfigError: their elements differ.
+        ConfigError: their elements differ, or no one graph has the edges and angles that all of them want.
     """
 
     def __init__(self, parts: Sequence[Potential]) -> None:
@@ -81,6 +88,7 @@ class _Composite(Potential):
         self.elements = parts[0].elements
         self.cutoff = max(part.cutoff for part in parts)
         self.angle_cutoff = max((p.angle_cutoff for p in parts if p.angle_cutoff is not None), default=None)
+        self.topology = _common_topology(parts)
         self.receptive_field = max(part.receptive_field for part in parts)
         self.claims = frozenset.intersection(*(part.claims for part in parts))
 
@@ -126,6 +134,17 @@ class Committee(_Composite):
 def _energies(parts: nn.ModuleList, graph: AtomGraph, vectors: Tensor) -> Tensor:
     """Energies of the atoms by each part, eV [parts, N], float64."""
     return torch.stack([part(graph, vectors).energy.to(torch.float64) for part in parts])
+
+
+def _common_topology(parts: Sequence[Potential]) -> Topology:
+    """The topology that all `parts` can share; who wants every pair of atoms makes do with what another chooses."""
+    edges = {(p.topology.edges, p.topology.options) for p in parts} - {(COMPLETE.edges, COMPLETE.options)}
+    angles = {p.topology.angles for p in parts if p.angle_cutoff is not None}
+    if len(edges) > 1 or len(angles) > 1:
+        wanted = ", ".join(f"{p.name}: {p.topology.edges} edges, {p.topology.angles} angles" for p in parts)
+        raise ConfigError(f"potentials evaluated together need one graph, but they want different ones ({wanted}).")
+    name, options = edges.pop() if edges else (COMPLETE.edges, COMPLETE.options)
+    return Topology(name, angles.pop() if angles else COMPLETE.angles, options)
 
 
 def element_index(elements: Iterable[str]) -> Tensor:

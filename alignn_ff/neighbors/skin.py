@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alignn_ff.graph import AtomGraph, edge_vectors
-from alignn_ff.neighbors import Backend, backend
-from alignn_ff.neighbors.angles import find_angles
+from alignn_ff.graph import COMPLETE, AtomGraph, Topology, edge_vectors
+from alignn_ff.neighbors import Backend, edge_search
+from alignn_ff.neighbors.angles import ANGLES
 
 
 class SkinList:
@@ -17,18 +17,26 @@ class SkinList:
 
     Args:
         cutoff, angle_cutoff: as in `connect`, Å.
-        skin: Å; 0 searches anew whenever anything moved.
-        find: the neighbour search; the vesin backend unless given.
+        skin: Å; 0 searches anew whenever anything moved, and so does a topology other than complete, whose edges
+            are no matter of one distance.
+        find, topology: as in `connect`.
     """
 
     def __init__(
-        self, cutoff: float, *, angle_cutoff: float | None = None, skin: float = 0.5, find: Backend | None = None
+        self,
+        cutoff: float,
+        *,
+        angle_cutoff: float | None = None,
+        skin: float = 0.5,
+        find: Backend | None = None,
+        topology: Topology = COMPLETE,
     ) -> None:
         self.cutoff = cutoff
         self.angle_cutoff = angle_cutoff
-        self.skin = skin
+        self.skin = skin if topology.edges == "complete" else 0.0
         self.rebuilds = 0
-        self._find = find or backend("vesin")
+        self._find = edge_search(topology, find)
+        self._angles = ANGLES[topology.angles]
         self._candidates: AtomGraph | None = None
 
     def connect(self, graph: AtomGraph) -> AtomGraph:
@@ -74,7 +82,7 @@ class SkinList:
             )
         if self.angle_cutoff is None:
             return graph
-        angle_in, angle_out = find_angles(graph, self.angle_cutoff)
+        angle_in, angle_out = self._angles(graph, self.angle_cutoff)
         return graph._replace(angle_in=angle_in, angle_out=angle_out)
 
 

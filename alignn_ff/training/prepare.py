@@ -84,7 +84,7 @@ def labelled(files: Sequence[str | Path], keys: Keys) -> list[Sample]:
 
 def dataset(samples: Sequence[Sample], potential: Potential, memory_mb: float) -> Dataset:
     """Samples connected as `potential` needs them."""
-    return Dataset(samples, potential.cutoff, potential.angle_cutoff, memory_mb)
+    return Dataset(samples, **potential.wants, memory_mb=memory_mb)
 
 
 def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potential:

@@ -40,7 +40,7 @@ def evaluate_model(
     samples = labelled(files, keys)
     for sample in samples:
         check_elements(potential.elements, sample.graph.numbers, f"structure {sample.key}")
-    data = Dataset(samples, potential.cutoff, potential.angle_cutoff)
+    data = Dataset(samples, **potential.wants)
     place = choose_device(device)
     batches = predict(potential.to(place), data, Budget(len(samples), edges=batch_edges), place)
     return collect(batches, data)
