@@ -15,6 +15,7 @@ _PUBLIC = {
     "AtomGraph": "alignn_ff.graph",
     "evaluate": "alignn_ff.evaluate",
     "load_potential": "alignn_ff.pretrained",
+    "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
     "run_md": "alignn_ff.workflows.md",
     "run_relax": "alignn_ff.workflows.relax",

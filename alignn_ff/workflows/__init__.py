@@ -9,5 +9,6 @@ WORKFLOWS = {
     "relax": "alignn_ff.workflows.relax:run_relax",
     "md": "alignn_ff.workflows.md:run_md",
     "eos": "alignn_ff.workflows.eos:run_eos",
+    "elastic": "alignn_ff.workflows.elastic:run_elastic",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""

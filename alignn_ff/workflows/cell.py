@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ase import Atoms
 from ase.constraints import FixSymmetry
@@ -15,6 +15,7 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.units import GPA_PER_EV_A3
 from alignn_ff.workflows.frames import any_stress, offered_stress
 from alignn_ff.workflows.settings import reject_unused
+from alignn_ff.workflows.symmetry import symmetry_dataset
 
 if TYPE_CHECKING:
     from alignn_ff.workflows.relax import RelaxSettings
@@ -58,18 +59,8 @@ def space_group(atoms: Atoms, symprec: float) -> str | None:
     """International symbol and number, e.g. "Fm-3m (225)"; None without periodicity in 3D."""
     if not (atoms.pbc.all() and atoms.cell.rank == 3):
         return None
-    import spglib
-
-    cell = (atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers)
-    # where it finds nothing spglib answers None, or raises (since 2.7, with old error handling switched off)
-    failure: Any = getattr(spglib, "SpglibError", ())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it warns of that very switch, at every call
-        try:
-            found = spglib.get_spacegroup(cell, symprec=symprec)
-        except failure:
-            return None
-    return None if found is None else str(found)
+    found = symmetry_dataset(atoms, symprec)
+    return None if found is None else f"{found.international} ({found.number})"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -24,9 +24,9 @@ Table = Mapping[str, NDArray]
 """Columns of one length; a quantity that does not exist has no column."""
 
 
-def quantity(label: str, unit: str = "", form: str = ".6g") -> Any:
+def quantity(label: str, unit: str = "", form: str = ".6g", *, default: Any = MISSING) -> Any:
     """A result field that tables for people show as `label`, in `unit`, formatted with `form`."""
-    return field(metadata={"label": label, "unit": unit, "form": form})
+    return field(default=default, metadata={"label": label, "unit": unit, "form": form})
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,7 @@ class WorkflowResult(ABC):
 
     def rows(self) -> list[tuple[str, str]]:
         """(label, value with unit) of each quantity that exists, for people."""
-        rows = []
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if "label" in item.metadata and value is not None:
-                rows.append((item.metadata["label"], _text(value, item.metadata)))
-        return rows
+        return quantity_rows(self)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write JSON, structures, tables and plot into `folder`; each file appears whole or not at all.
@@ -92,6 +87,16 @@ class WorkflowResult(ABC):
             written.append(folder / f"{stem}.csv")
             write_text(written[-1], _csv(columns))
         return [*written, save_figure(self.plot(), folder / f"{self.name}.png")]
+
+
+def quantity_rows(holder: Any) -> list[tuple[str, str]]:
+    """(label, value with unit) of each `quantity` of a dataclass that exists, for people."""
+    rows = []
+    for item in fields(holder):
+        value = getattr(holder, item.name)
+        if "label" in item.metadata and value is not None:
+            rows.append((item.metadata["label"], _text(value, item.metadata)))
+    return rows
 
 
 def plain(value: Any) -> Any:
