@@ -34,6 +34,10 @@ class ModelNotFoundError(AlignnFFError):
     """A model name that is neither in the registry nor a file."""
 
 
+class DownloadError(AlignnFFError):
+    """A model that is not on this machine and could not be brought here: no network, a refusal, a wrong checksum."""
+
+
 class OutputExistsError(AlignnFFError):
     """An output file or folder that exists already and that nobody asked to overwrite."""
 

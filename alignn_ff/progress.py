@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def track(what: str, total: int, *, done: int = 0, show: bool = True) -> Iterator[Callable[..., None]]:
+def track(what: str, total: int | None, *, done: int = 0, show: bool = True) -> Iterator[Callable[..., None]]:
     """A bar with rate and time left; yields `advance(steps=1, note="")`.
 
     Args:
         what: said in front of the bar.
-        total: steps in all; `done` of them lie behind (a resumed run).
+        total: steps in all, None where nobody knows; `done` of them lie behind (a resumed run).
         show: False draws nothing and costs nothing.
     """
     if not show:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,11 +97,14 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_show_lo
 @app.callback()
 def alignn_ff(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    offline: bool = typer.Option(False, "--offline", help="Download no model; the same as ALIGNN_FF_OFFLINE=1."),
 ) -> None:
     """ALIGNN force fields: run and train them.
 
     Exit codes: 0 done, 2 bad input, 3 not converged, 130 interrupted.
     """
+    if offline:
+        os.environ["ALIGNN_FF_OFFLINE"] = "1"  # reaches this process and every one it starts
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ HEAVY = (
     "typer",
     "yaml",
     "jarvis",
+    "pooch",
+    "requests",
 )
 
 PROBE = f"""

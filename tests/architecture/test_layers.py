@@ -33,7 +33,9 @@ ONLY_IN = {
     "vesin": ("neighbors.vesin",),
     "safetensors": ("checkpoint",),
     "typer": ("cli",),
-    "pydantic": ("schema", "models", "training", "workflows"),
+    "pydantic": ("schema", "models", "training", "workflows", "pretrained"),
+    "pooch": ("pretrained.download",),
+    "requests": ("pretrained.resume",),
 }
 """Outside packages that have a home: modules beyond it do not know them."""
 
