@@ -38,12 +38,14 @@ class AlignnFFCalculator(Calculator):
     gives them all; moving nothing costs nothing. The atoms are never changed.
 
     Args:
-        model: None for the embedded model, a name (`alignn-ff models list`), a file, or a `Potential`.
+        model: None for the embedded model, a name (`alignn-ff models list`), a file, or a `Potential`. A known
+            model that is not on this machine is downloaded, unless `ALIGNN_FF_OFFLINE` is set.
         device: "auto" (CUDA where there is one), or anything torch understands.
         dtype: "float32" or "float64"; the precision of the model file unless given.
         skin: Å; neighbour lists are reused until an atom moved half of it. 0 finds neighbours anew every step.
     Raises:
         ModelNotFoundError, CheckpointError: no such model, or a damaged one.
+        DownloadError: a model that is not on this machine and cannot be downloaded.
     """
 
     # ASE declares both as instance variables.
