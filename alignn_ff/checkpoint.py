@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ def save_checkpoint(path: str | Path, potential: Potential, facts: Mapping[str, 
         "config": potential.config,
         "elements": list(potential.elements),
         "cutoff": potential.cutoff,
-        "receptive_field": potential.receptive_field,
+        "receptive_field": potential.receptive_field if math.isfinite(potential.receptive_field) else None,
         "dtype": str(potential.dtype).removeprefix("torch."),
         "units": _UNITS,
         "facts": dict(facts or {}),

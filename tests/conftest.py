@@ -27,6 +27,15 @@ SMOOTH_CONFIGS: dict[str, dict[str, Any]] = {
 }
 """One for each choice that makes other code run."""
 
+ATOMWISE_CONFIGS: dict[str, dict[str, Any]] = {
+    "atomwise": {},
+    "atomwise_all_angles": {"three_body_cutoff": None, "alignn_layers": 2, "gcn_layers": 0},
+    "atomwise_cutoff_function": {"use_cutoff_function": True, "multiply_cutoff": True, "inner_cutoff": 3.5},
+    "atomwise_replaced_distance": {"use_cutoff_function": True, "atom_features": "atomic_number"},
+    "atomwise_no_angles": {"alignn_layers": 0, "gcn_layers": 2},
+}
+"""The same for `alignn_atomwise` in sound mode."""
+
 _SMALL_SIZES = {
     "cutoff": 4.1,
     "hidden_features": 12,
@@ -34,20 +43,35 @@ _SMALL_SIZES = {
     "message_features": 8,
     "radial_functions": 6,
 }
+_SMALL_ATOMWISE = {
+    "cutoff": 4.1,
+    "three_body_cutoff": 3.1,
+    "alignn_layers": 1,
+    "gcn_layers": 1,
+    "edge_input_features": 16,
+    "triplet_input_features": 6,
+    "embedding_features": 6,
+    "hidden_features": 8,
+}
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    **{key: {"name": "alignn_smooth", **_SMALL_SIZES, **fields} for key, fields in SMOOTH_CONFIGS.items()},
+    **{key: {"name": "alignn_atomwise", **_SMALL_ATOMWISE, **fields} for key, fields in ATOMWISE_CONFIGS.items()},
+}
+"""Every potential that the physics tests hold to its claims."""
 
 
 @cache
 def random_potential(config: str = "default", *, composed: bool = False, seed: int = 0) -> Potential:
-    """A float64 `alignn_smooth` with random weights that knows the zoo; do not change it, it is shared.
+    """A float64 potential with random weights that knows the zoo; do not change it, it is shared.
 
     Args:
-        config: key of `SMOOTH_CONFIGS`.
+        config: key of `CONFIGS`.
         composed: in a sum with reference energies and ZBL, as training makes it.
     """
     torch.manual_seed(seed)
-    fields = {**_SMALL_SIZES, **SMOOTH_CONFIGS[config]}
     elements = list(ELEMENTS)
-    model = build({"name": "alignn_smooth", "elements": elements, "energy_scale": [1.0] * len(elements), **fields})
+    model = build({"elements": elements, "energy_scale": [1.0] * len(elements), **CONFIGS[config]})
     potential: Potential = model
     if composed:
         references = {

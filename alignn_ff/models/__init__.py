@@ -10,7 +10,12 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.models.base import SYMBOLS, Committee, Heads, Potential, Sum
 
 MODELS = {
+    "alignn_atomwise": "alignn_ff.models.alignn_atomwise:AlignnAtomwise",
+    "alignn_atomwise_pure": "alignn_ff.models.alignn_atomwise:AlignnAtomwisePure",
     "alignn_smooth": "alignn_ff.models.alignn_smooth:AlignnSmooth",
+    "legacy_gradient": "alignn_ff.models.legacy:LegacyGradient",
+    "legacy_penalty": "alignn_ff.models.legacy:LegacyPenalty",
+    "legacy_zbl": "alignn_ff.models.legacy:LegacyZBL",
     "reference_energies": "alignn_ff.models.reference_energies:ReferenceEnergies",
     "zbl": "alignn_ff.models.zbl:ZBL",
 }

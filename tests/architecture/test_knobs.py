@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig
 from alignn_ff.models.alignn_smooth import AlignnSmoothConfig
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loss import LossConfig
@@ -37,7 +38,10 @@ def package() -> list[ast.Module]:
     return [ast.parse(ast.unparse(tree(path))) for path in modules().values()]  # copies: bodies are emptied
 
 
-@pytest.mark.parametrize("config", [TrainConfig, LossConfig, AlignnSmoothConfig], ids=lambda c: c.__name__)
+CONFIGS = [TrainConfig, LossConfig, AlignnSmoothConfig, AlignnAtomwiseConfig]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: c.__name__)
 def test_every_field_is_read(config):
     unread = set(config.model_fields) - fields_read(package(), config.__name__)
     assert not unread

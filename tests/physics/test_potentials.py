@@ -16,12 +16,12 @@ from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.graph import concat, edge_vectors
 from alignn_ff.models import Potential, Sum, build
 from alignn_ff.neighbors.vesin import find
-from tests.conftest import SMOOTH_CONFIGS, random_potential
+from tests.conftest import CONFIGS, random_potential
 from tests.structures import ELEMENTS, REFERENCE_ENERGIES, SMALL, ZOO
 from tests.tolerances import CLOSE, FLOAT64, UNCALIBRATED
 
-COMPOSED = [(name, True) for name in SMOOTH_CONFIGS]
-POTENTIALS = [*COMPOSED, ("default", False), ("line_graph", False)]
+COMPOSED = [(name, True) for name in CONFIGS]
+POTENTIALS = [*COMPOSED, ("default", False), ("line_graph", False), ("atomwise", False)]
 
 each_potential = pytest.mark.parametrize(("config", "composed"), POTENTIALS)
 each_structure = pytest.mark.parametrize("name", SMALL)
@@ -130,7 +130,9 @@ def test_nothing_is_felt_beyond_the_receptive_field(config, composed):
     testing.check_receptive_field(random_potential(config, composed=composed), helix(), limits=FLOAT64)
 
 
-@pytest.mark.parametrize(("config", "cutoffs"), [("no_messages", 0.5), ("default", 1.5), ("gated_two_layers", 2.2)])
+@pytest.mark.parametrize(
+    ("config", "cutoffs"), [("no_messages", 0.5), ("default", 1.5), ("gated_two_layers", 2.2), ("atomwise", 1.2)]
+)
 def test_messages_carry_beyond_the_cutoff(config, cutoffs):
     """Else the test above would pass for a potential that sees nothing."""
     potential, cluster = random_potential(config, composed=True), helix()

@@ -1,0 +1,94 @@
+"""What `alignn_atomwise` can be told, and the graph it then wants."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from alignn_ff.graph import Topology
+from alignn_ff.schema import Strict
+
+
+class AlignnAtomwiseConfig(Strict):
+    """Form and size of `alignn_atomwise`; names are those of the public ALIGNN config."""
+
+    mode: Literal["sound", "legacy"] = Field(
+        default="sound",
+        description="legacy: as published. sound: every sum enveloped, no residual without neighbours, complete graphs",
+    )
+    atom_features: Literal["cgcnn", "atomic_number"] = "cgcnn"
+    neighbor_strategy: Literal[
+        "pure_torch", "torch_graph", "fast_graph", "radius_graph", "radius_graph_jarvis", "k-nearest"
+    ] = Field(default="pure_torch", description="all but k-nearest are the same in sound mode")
+    cutoff: float = Field(default=5.0, gt=0, description="Å")
+    three_body_cutoff: float | None = Field(default=3.5, gt=0, description="Å, longest edge of an angle; none: cutoff")
+    max_neighbors: int | None = Field(default=None, description="edges out of an atom; legacy mode only")
+    use_canonize: bool = Field(default=True, description="k-nearest: keep a pair that both ends found once, not twice")
+    cutoff_extra: float = Field(default=3.5, gt=0, description="Å by which radius_graph grows in legacy mode")
+    alignn_layers: int = Field(default=2, ge=0, description="convolutions on atoms and angles")
+    gcn_layers: int = Field(default=2, ge=0, description="convolutions on atoms alone, after those")
+    edge_input_features: int = Field(default=80, ge=2, description="Gaussians of the distance")
+    triplet_input_features: int = Field(default=40, ge=2, description="Gaussians of the cosine of an angle")
+    embedding_features: int = Field(default=64, ge=1)
+    hidden_features: int = Field(default=64, ge=1)
+    use_cutoff_function: bool = Field(default=False, description="carry the edge features to zero at inner_cutoff")
+    multiply_cutoff: bool = Field(default=False, description="multiply by that function; else it replaces the distance")
+    inner_cutoff: float = Field(default=3.0, gt=0, description="Å")
+    exponent: int = Field(default=5, ge=2, description="of every envelope")
+    lg_on_fly: bool = Field(default=True, description="forces through the angles; off in legacy mode only")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AlignnAtomwiseConfig:
+        if self.three_body_cutoff is not None and self.three_body_cutoff > self.cutoff:
+            raise ValueError("three_body_cutoff must not exceed cutoff")
+        if self.neighbor_strategy == "k-nearest" and not (self.max_neighbors and self.max_neighbors > 0):
+            raise ValueError("k-nearest needs max_neighbors, a positive number")
+        if self.mode == "sound" and (self.max_neighbors is not None or self.neighbor_strategy == "k-nearest"):
+            raise ValueError(
+                "a graph of nearest neighbours (max_neighbors, k-nearest) makes energies jump; sound mode takes every "
+                "neighbour. Set max_neighbors to null, or mode to legacy"
+            )
+        if self.mode == "sound" and not self.lg_on_fly:
+            raise ValueError("without lg_on_fly forces miss the angles; sound mode has no such forces")
+        return self
+
+
+def wanted_topology(c: AlignnAtomwiseConfig) -> Topology:
+    """The graph that a config describes, by the rules of `neighbors.TOPOLOGIES`."""
+    if c.mode == "sound":
+        return Topology(angles="chained")
+    if c.neighbor_strategy == "k-nearest":
+        return Topology("shells", "chained_dgl", (("max_neighbors", c.max_neighbors), ("canonical", c.use_canonize)))
+    if c.neighbor_strategy == "radius_graph":
+        return Topology("growing", "chained_dgl", (("extra", c.cutoff_extra),))
+    if c.neighbor_strategy == "radius_graph_jarvis":
+        return Topology("growing", "chained_dgl", (("extra", 0.5), ("own_images", False)))
+    cap = c.max_neighbors if c.max_neighbors and c.max_neighbors > 0 else None
+    angles = "chained" if c.neighbor_strategy == "pure_torch" else "chained_dgl"
+    return Topology("nearest", angles, (("max_neighbors", cap),))
+
+
+def wanted_angle_cutoff(c: AlignnAtomwiseConfig) -> float | None:
+    """Å, longest edge of an angle; infinite where every edge counts, None where angles do not."""
+    if not c.alignn_layers:
+        return None
+    if c.mode == "sound":
+        return c.three_body_cutoff or c.cutoff
+    whole = c.three_body_cutoff in (None, c.cutoff) or c.neighbor_strategy != "pure_torch"
+    return math.inf if whole else c.three_body_cutoff
+
+
+def reach(c: AlignnAtomwiseConfig) -> float:
+    """Receptive field, Å: how far what an atom hears of has come."""
+    chosen = wanted_topology(c).edges
+    if chosen in ("shells", "growing"):
+        return math.inf  # their radius depends on all atoms
+    short = min(wanted_angle_cutoff(c) or c.cutoff, c.cutoff)
+    atom, edge = 0.0, c.cutoff  # reach of an atom, and of an edge from the atom it leads into
+    for layer in range(c.alignn_layers + c.gcn_layers):
+        message = max(atom + c.cutoff, edge)
+        edge = max(message, short + max(atom + short, edge)) if layer < c.alignn_layers else message
+        atom = message
+    return atom if chosen == "complete" else atom + c.cutoff  # another atom may be nearer than a neighbour

@@ -1,0 +1,53 @@
+"""What published ALIGNN models are told of an element."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# CGCNN's table, Z = 1..100, as distributed with jarvis-tools (Xie, Grossman, Phys. Rev. Lett. 120, 145301, 2018). A
+# letter says which class of a property the element is in, a being the first; "-" none. The properties: group (a: the
+# f block), period, electronegativity, covalent radius, valence electrons, first ionisation energy, electron affinity,
+# block, atomic volume.
+_CLASSES = (19, 7, 10, 10, 12, 10, 10, 4, 10)
+_CGCNN = (
+    "baeaagfae sa-abj-ag bbbeabfad cbddbeaaa nbecceeba obfcdfgba pbhcegcbe qbibfggbe rbjbghjbe sb-bhi-be "
+    "bcbfabfaf cccfbd-ae ncdeccfbc ocdeddgbd pcedeffbe qcfdffhbe rchdggjbf sc-dhh-bg bdahaafai cdbgbceag "
+    "ddcfccece edceddecd fddeedfcc gddefdfcb hddegd-cb iddehdecb jdddidfcb kdedjdgcb ldddkdgcb mddele-cc "
+    "nddeccfbd odeeddgbd pdeeeefbd qdfefehbe rdhdgfjbf sd-ehg-bh beaiaafaj cebhbceah decgccecf eecfdcfce "
+    "fedfedfcd geeffdfcc heeegdfcc ieeehdgcc jefeidgcc keeelefcc leeekdgcc medele-cd nedfccebe oeefddgbe "
+    "peefeegbf qeeefehbf regegfjbg segehfebi bfajaafaj cfbhbbeah afbgbcfdf afbgbcfdf afbgbbfdf afbgbchdf "
+    "af-gbc-d- afbgbc-df af-gbcfdg afbgbc-df af-gbcgdf afcgbcfdf afcgbc-df afcgbc-df afcgbcgde af-gbcedg "
+    "dfbgcbece efcfddecd ffcfedecd gfdefdfcc hfdegdecc ifeehegcc jfeeiegcc kfeejehcc lffekehcc mfdelf-ce "
+    "nfdfccfbe ofdfddfbf pfdfedfbf qfeffehbf rfefgeib- sf-fhf-b- bgaiaafa- cgbhbbeai agbhbbfdf agcgbc-df "
+    "agcgbc-de agdgbc-dd agcgbc-df agcgbc-d- ag-gbc-df ag-gbc-df ag-gbc-d- ag-gbc-d- ag-gbc-d- ag-gbc-d-"
+).split()
+
+WIDTHS = {"cgcnn": sum(_CLASSES), "atomic_number": 1}
+"""Numbers an element is given, by the name of the features."""
+
+_LAST = {"cgcnn": len(_CGCNN), "atomic_number": 103}
+"""Highest atomic number that has them."""
+
+
+def last_element(name: str) -> int:
+    """Highest atomic number with features called `name`."""
+    return _LAST[name]
+
+
+def atom_features(name: str) -> Tensor:
+    """Features by atomic number, [1 + highest atomic number, F]; row 0 is no element.
+
+    "cgcnn" are 92 classes of the periodic table, each in or out; "atomic_number" is Z itself.
+    """
+    numbers = torch.arange(_LAST[name] + 1, dtype=torch.get_default_dtype())
+    if name == "atomic_number":
+        return numbers.unsqueeze(1)
+    table = torch.zeros(len(numbers), WIDTHS[name])
+    for number, code in enumerate(_CGCNN, start=1):
+        start = 0
+        for letter, classes in zip(code, _CLASSES, strict=True):
+            if letter != "-":
+                table[number, start + ord(letter) - ord("a")] = 1.0
+            start += classes
+    return table

@@ -1,0 +1,177 @@
+"""`alignn_atomwise` beyond the physics that every potential is held to: its two modes, its config, its graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+
+from alignn_ff import testing
+from alignn_ff.errors import ConfigError, StructureError
+from alignn_ff.evaluate import Want, evaluate
+from alignn_ff.graph import AtomGraph
+from alignn_ff.io import from_ase
+from alignn_ff.models import Potential, build
+from alignn_ff.models.layers.features import atom_features
+from alignn_ff.neighbors import connect
+from tests.structures import ELEMENTS, SMALL
+from tests.tolerances import DERIVATIVE, FLOAT64
+
+SIZES = {
+    "cutoff": 4.1, "three_body_cutoff": 3.1, "edge_input_features": 16, "triplet_input_features": 6,
+    "embedding_features": 6, "hidden_features": 8, "alignn_layers": 1, "gcn_layers": 1,
+}  # fmt: skip
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "pure_torch": {},
+    "capped": {"max_neighbors": 6},
+    "fast_graph": {"neighbor_strategy": "fast_graph", "max_neighbors": 6},
+    "torch_graph": {"neighbor_strategy": "torch_graph"},
+    "radius_graph": {"neighbor_strategy": "radius_graph"},
+    "k-nearest": {"neighbor_strategy": "k-nearest", "max_neighbors": 5},
+    "k-nearest_twice": {"neighbor_strategy": "k-nearest", "max_neighbors": 5, "use_canonize": False},
+}
+
+
+def model(**fields: Any) -> Potential:
+    torch.manual_seed(5)
+    potential = build({"name": "alignn_atomwise", "elements": list(ELEMENTS), **SIZES, **fields}).to(torch.float64)
+    with torch.no_grad():  # initial weights give energies that hardly know of distances
+        for weight in potential.parameters():
+            weight.mul_(3.0 if weight.ndim == 2 else 1.0)
+    return potential
+
+
+def legacy(**fields: Any) -> Potential:
+    return model(mode="legacy", **fields)
+
+
+def energies(potential: Potential, graph: AtomGraph, strain: torch.Tensor, moved: torch.Tensor) -> float:
+    """Energy of a graph whose edges stay while it is strained and its atoms move."""
+    deform = torch.eye(3, dtype=torch.float64) + strain
+    graph = graph._replace(positions=(graph.positions + moved) @ deform, cell=graph.cell @ deform)
+    return float(evaluate(potential, graph, want=Want.ENERGY).energy)
+
+
+def slope(potential: Potential, graph: AtomGraph, strain: torch.Tensor, moved: torch.Tensor, step: float) -> float:
+    there, back = (energies(potential, graph, k * step * strain, k * step * moved) for k in (1, -1))
+    return (there - back) / (2 * step)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("name", ["alloy", "slab", "free_molecule"])
+def test_legacy_forces_and_stress_are_derivatives_while_no_neighbour_changes(strategy, name):
+    potential, atoms = legacy(**STRATEGIES[strategy]), SMALL[name]()
+    graph = testing.build_graph(potential, atoms)
+    found = evaluate(potential, graph)
+    still, none = torch.zeros(3, 3, dtype=torch.float64), torch.zeros_like(graph.positions)
+    scale = float(found.forces.abs().max())
+    for atom, axis in ((0, 0), (1, 2)):
+        moved = none.clone()
+        moved[atom, axis] = 1.0
+        assert slope(potential, graph, still, moved, 1e-4) == pytest.approx(
+            -float(found.forces[atom, axis]), abs=DERIVATIVE * scale
+        )
+    if found.stress is None:
+        return
+    strain = still.clone()
+    strain[0, 1] = strain[1, 0] = 0.5
+    expected = float(found.stress[0, 0, 1]) * atoms.get_volume()
+    scale = float(found.stress.abs().max()) * atoms.get_volume()
+    assert slope(potential, graph, strain, none, 1e-5) == pytest.approx(expected, abs=DERIVATIVE * scale)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_legacy_batch_is_its_members(strategy):
+    structures = [SMALL[name]() for name in ("alloy", "primitive_cell", "slab", "free_molecule", "rock_salt")]
+    testing.check_batch(legacy(**STRATEGIES[strategy]), structures, limits=FLOAT64)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_legacy_survives_saving(strategy, tmp_path):
+    testing.check_saved(legacy(**STRATEGIES[strategy]), SMALL["alloy"](), tmp_path)
+
+
+def test_forces_miss_the_angles_where_upstream_fixed_them():
+    whole, fixed = legacy(), legacy(lg_on_fly=False)
+    one, other = (testing.predict(p, [SMALL["alloy"]()]) for p in (whole, fixed))
+    assert torch.equal(one.energy, other.energy)
+    assert float((one.forces - other.forces).abs().max()) > 0.01 * float(one.forces.abs().max())
+
+
+def test_legacy_claims_nothing_and_jumps_at_its_cutoffs():
+    potential, pair = legacy(), Atoms("CuNi", positions=[[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
+    assert not potential.claims and potential.receptive_field < float("inf")
+    with pytest.raises(AssertionError, match="energy jump"):
+        testing.check_smooth(potential, pair, potential.cutoff, limits=FLOAT64)
+    with pytest.raises(AssertionError, match="energy jump"):
+        testing.check_smooth(potential, SMALL["alloy"](), potential.angle_cutoff, limits=FLOAT64)
+
+
+@pytest.mark.parametrize(("mode", "least", "most"), [("legacy", 0.0, 1e-5), ("sound", 1e-2, 10.0)])
+def test_gates_that_cancel_are_blind_to_the_geometry_of_one_element(mode, least, most):
+    """The deepest defect of the published form, and that the repaired form is free of it: eV/atom over 30 % strain."""
+    crystals = [bulk("Cu", a=a) for a in (3.1, 3.6, 4.1)]
+    energy = testing.predict(model(mode=mode), crystals).energy
+    spread = float(energy.max() - energy.min())
+    assert least <= spread <= most
+
+
+def test_energy_scale_multiplies_the_atoms_of_an_element():
+    plain, scaled = model(), model(energy_scale=[float(k) for k in range(1, len(ELEMENTS) + 1)])
+    atoms = SMALL["rock_salt"]()
+    factor = torch.tensor([ELEMENTS.index(symbol) + 1.0 for symbol in atoms.symbols], dtype=torch.float64)
+    one, other = (testing.predict(p, [atoms]).atom_energy for p in (plain, scaled))
+    assert torch.allclose(other, factor * one, atol=1e-14)
+
+
+def test_a_graph_of_other_angles_is_refused():
+    potential = model()
+    graph: AtomGraph = connect(from_ase(SMALL["alloy"]()), potential.cutoff, angle_cutoff=3.1)
+    with pytest.raises(StructureError, match="wants"):
+        evaluate(potential, graph)
+    with pytest.raises(StructureError, match="wants"):
+        evaluate(potential, graph._replace(angle_in=None, angle_out=None))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"mode": "sound", "max_neighbors": 12}, "mode to legacy"),
+        ({"mode": "sound", "neighbor_strategy": "k-nearest", "max_neighbors": 12}, "mode to legacy"),
+        ({"mode": "sound", "lg_on_fly": False}, "lg_on_fly"),
+        ({"mode": "legacy", "neighbor_strategy": "k-nearest"}, "needs max_neighbors"),
+        ({"three_body_cutoff": 9.0}, "three_body_cutoff must not exceed cutoff"),
+        ({"neighbor_strategy": "voronoi"}, "neighbor_strategy"),
+        ({"atom_features": "cfid"}, "atom_features"),
+        ({"hidden_featuers": 8}, "did you mean `hidden_features`"),
+        ({"elements": ["Md"]}, "end at Fm"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(fields, said):
+    with pytest.raises(ConfigError, match=said):
+        build({"name": "alignn_atomwise", "elements": ["Cu"], **fields})
+
+
+@pytest.mark.parametrize(
+    ("number", "columns"),
+    [
+        (1, {1, 19, 30, 36, 46, 64, 73, 78, 86}),
+        (6, {14, 20, 31, 38, 49, 63, 74, 79, 82}),
+        (11, {1, 21, 27, 41, 46, 59, 73, 78, 87}),
+        (14, {14, 21, 29, 40, 49, 61, 74, 79, 85}),
+        (17, {17, 21, 33, 39, 52, 64, 77, 79, 87}),
+        (26, {8, 22, 29, 40, 53, 61, 72, 80, 83}),
+        (92, {0, 25, 29, 42, 47, 60, 81, 85}),
+    ],
+)
+def test_cgcnn_features_are_the_published_ones(number, columns):
+    table = atom_features("cgcnn")
+    assert table.shape == (101, 92)
+    assert set(torch.nonzero(table[number]).squeeze(1).tolist()) == columns
+
+
+def test_atomic_numbers_are_their_own_feature():
+    assert atom_features("atomic_number")[[1, 79]].tolist() == [[1.0], [79.0]]
