@@ -17,7 +17,7 @@ from alignn_ff.pretrained.registry import CACHE, FIRST_USE, USER_REGISTRY
 from tests.model_server import entry_fields, serving, write_registry
 
 CONTENT = Random(1).randbytes(100_000)
-HURRIED = Patience(timeout_s=0.3, attempts=2, backoff_s=0.001)
+HURRIED = Patience(timeout_s=10.0, attempts=2, backoff_s=0.001)
 
 
 @pytest.fixture
