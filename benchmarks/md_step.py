@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import platform
 import sys
@@ -24,10 +23,10 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
-from alignn_ff.errors import RunawayError, UnknownElementError
-from alignn_ff.files import prepare_folder, write_text
+from alignn_ff.errors import ConfigError, RunawayError, UnknownElementError
 from alignn_ff.progress import track
-from benchmarks.contenders import CONTENDERS, OURS, SEED, STRUCTURES, TEMPERATURE, thermal
+from benchmarks.command import add_contenders, end_well, setup_of, write_json
+from benchmarks.contenders import CONTENDERS, OURS, SEED, STRUCTURES, TEMPERATURE, build, kind, thermal
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 TIME_STEP = 1.0  # fs
 TURN = 0.5  # s; a turn lasts at least so long
 CROWDED = 0.2  # CPUs that others may use beyond the free ones before the numbers are doubted
-PACKAGES = ("torch", "numpy", "ase", "vesin", "matscipy", "alignn", "mace-torch", "e3nn", "chgnet")
+PACKAGES = ("torch", "numpy", "ase", "vesin", "matscipy", "alignn", "mace-torch", "e3nn", "chgnet", "matgl")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -67,14 +66,13 @@ def start(name: str, atoms: Atoms, args: argparse.Namespace) -> Walk:
     from ase import units
     from ase.md.verlet import VelocityVerlet
 
-    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+    atoms.calc = build(name, atoms, setup_of(args))
+    torch.set_num_threads(args.threads)  # after the peer's own imports
+    walk = Walk(VelocityVerlet(atoms, timestep=TIME_STEP * units.fs))
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peers' deprecation notes; their errors still end the run
-        calculator = CONTENDERS[name](atoms, args)
-        torch.set_num_threads(args.threads)  # after the peer's own imports
-        atoms.calc = calculator
-        walk = Walk(VelocityVerlet(atoms, timestep=TIME_STEP * units.fs))
         walk.dynamics.run(args.warmup)
-        walk.run_calls = count_calls(calculator, lambda: walk.dynamics.run(1))
+        walk.run_calls = count_calls(atoms.calc, lambda: walk.dynamics.run(1))
         walk.forces = atoms.get_forces(md=True)
     return walk
 
@@ -128,7 +126,7 @@ def check_finite(name: str, walk: Walk) -> None:
     import numpy as np
 
     if not (np.isfinite(walk.forces).all() and np.isfinite(walk.atoms.calc.results["energy"])):
-        raise RunawayError(f"{name}: energy or forces are no longer finite. Leave it out with --only.")
+        raise RunawayError(f"{name}: energy or forces are no longer finite. Name the others with --contender.")
 
 
 class Occupancy:
@@ -156,7 +154,7 @@ class Occupancy:
 
 def summarise(name: str, walk: Walk | str, reference: Walk | str | None) -> dict[str, Any]:
     """One row: s per step, atoms·steps/s, median over rounds of the time relative to `reference`."""
-    row: dict[str, Any] = {"name": name, "what": CONTENDERS[name].__doc__}
+    row: dict[str, Any] = {"name": name, "what": CONTENDERS[kind(name)].__doc__}
     if isinstance(walk, str):
         return row | {"status": walk}
     seconds = median(walk.seconds)
@@ -214,7 +212,7 @@ def show(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(title=f"One MD step, {facts['structure']} ({facts['atoms']} atoms), float32")
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=max(len(row["name"]) for row in rows))
     for heading in (
         "s/step",
         "fastest",
@@ -247,7 +245,7 @@ def show(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 def cells(row: dict[str, Any]) -> list[str]:
     """The printed columns of one row after its name."""
     if row["status"] != "timed":
-        return [row["status"], "", "", "", "", "", ""]
+        return [row["status"].partition(":")[0], "", "", "", "", "", ""]
     ratio, run_ratio = row["ratio_to_ours"], row["run_ratio_to_ours"]
     return [
         f"{row['seconds_per_step']:.4f}",
@@ -263,10 +261,8 @@ def cells(row: dict[str, Any]) -> list[str]:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--structure", choices=sorted(STRUCTURES), default="si512")
-    parser.add_argument("--model", default=None, help="of this package, name or file; default: embedded")
-    parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), metavar="NAME", help="of the table")
+    add_contenders(parser, default=list(CONTENDERS))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=2, help="MD steps per turn, at least")
     parser.add_argument("--repeat", type=int, default=7, help="rounds; the median is over them")
     parser.add_argument("--warmup", type=int, default=2, help="steps before the clock starts")
@@ -277,13 +273,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def start_all(args: argparse.Namespace, atoms: Atoms) -> dict[str, Walk | str]:
     """Each contender asked for, warmed up, or the reason why it cannot take part."""
     entries: dict[str, Walk | str] = {}
-    for name in args.only or CONTENDERS:
+    for name in args.contender:
         try:
             entries[name] = start(name, thermal(atoms), args)
         except ImportError as error:
             entries[name] = "not installed" if isinstance(error, ModuleNotFoundError) else f"broken: {error}"
         except UnknownElementError:
             entries[name] = "element unknown"
+        except ConfigError as error:
+            entries[name] = f"not set up: {error}"
     return entries
 
 
@@ -305,11 +303,11 @@ def main(argv: list[str] | None = None) -> None:
     busy = Occupancy()
     race({name: walk for name, walk in entries.items() if isinstance(walk, Walk)}, args)
     facts["cpus_used_by_others"] = busy.by_others()
-    rows = [summarise(name, entry, entries.get(OURS)) for name, entry in entries.items()]
+    reference = next((entry for name, entry in entries.items() if kind(name) == OURS), None)
+    rows = [summarise(name, entry, reference) for name, entry in entries.items()]
     show(facts, rows)
-    prepare_folder(args.out.parent, reuse=True)
-    write_text(args.out, json.dumps({**facts, "out": str(args.out), "rows": rows}, indent=1))
+    write_json(args.out, {**facts, "out": str(args.out), "rows": rows})
 
 
 if __name__ == "__main__":
-    main()
+    end_well(main)
