@@ -1,0 +1,256 @@
+"""The pure parts of the benchmarks: their tables, their measures, and how they judge a run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+from ase.calculators.tersoff import Tersoff, TersoffParameters
+from ase.data import chemical_symbols
+from ase.formula import Formula
+from ase.io import write
+
+from alignn_ff import run_eos
+from alignn_ff.errors import ConfigError
+from alignn_ff.training.metrics import Errors
+from alignn_ff.workflows.eos import EOSSettings
+from benchmarks import crystals, nvt_stability, teacher_student, two_lines
+from benchmarks.contenders import Setup, build, kind
+from benchmarks.elasticity import cubic_constants
+from benchmarks.families import FAMILIES, families_of
+from benchmarks.reference_crystals import choose_crystals, read_crystals
+
+CRYSTALS = read_crystals()
+COPPER = CRYSTALS["Cu"]
+
+
+def elements_of(names) -> set[str]:
+    return {symbol for name in names for symbol in Formula(name).count()}
+
+
+def test_every_element_belongs_to_one_family():
+    listed = " ".join(FAMILIES.values()).split()
+    assert sorted(listed) == sorted(chemical_symbols[1:104])
+    assert families_of(["Na", "Cl"]) == {"alkali", "halogen"}
+
+
+def test_forty_crystals_over_forty_elements():
+    assert len(CRYSTALS) == 40
+    assert len(elements_of(CRYSTALS)) >= 40
+
+
+@pytest.mark.parametrize("crystal", CRYSTALS.values(), ids=lambda c: c.name)
+def test_every_number_has_a_source_and_agrees_with_the_others(crystal):
+    given = {"a": crystal.a, "bulk_modulus": crystal.bulk_modulus, "elastic": crystal.elastic}
+    assert {name for name, value in given.items() if value is not None} == set(crystal.sources)
+    atoms = crystal.atoms()
+    assert atoms.cell.cellpar() == pytest.approx([crystal.a] * 3 + [90.0] * 3)
+    assert nvt_stability.closest_pair(atoms) == pytest.approx(1.0, abs=0.25)
+    if crystal.elastic:
+        c11, c12, c44 = crystal.elastic
+        assert (c11 + 2 * c12) / 3 == pytest.approx(crystal.bulk_modulus, rel=0.1)
+        assert c11 > c12 and c44 > 0
+
+
+def test_a_crystal_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match=r"NaCl2.*NaCl"):
+        choose_crystals(["NaCl2"])
+
+
+def test_pair_potential_obeys_the_cauchy_relation():
+    atoms = bulk("Ar", a=1.0, cubic=True)
+    atoms.set_cell([1.56] * 3, scale_atoms=True)
+    atoms.calc = LennardJones(sigma=1.0, epsilon=1.0, rc=4.0, smooth=True)
+    atoms = run_eos(atoms, EOSSettings(volume_range_percent=10)).atoms
+    atoms.calc = LennardJones(sigma=1.0, epsilon=1.0, rc=4.0, smooth=True)
+    _, c12, c44 = cubic_constants(atoms)
+    assert c12 == pytest.approx(c44, rel=5e-3)
+
+
+def test_elastic_constants_agree_with_the_equation_of_state_and_the_energy():
+    atoms = bulk("Cu", cubic=True)
+    atoms.calc = EMT()
+    eos = run_eos(atoms, EOSSettings())
+    atoms.set_cell(np.eye(3) * eos.volume_a3 ** (1 / 3), scale_atoms=True)
+    c11, c12, c44 = cubic_constants(atoms)
+    assert (c11 + 2 * c12) / 3 == pytest.approx(eos.bulk_modulus_gpa, rel=0.02)
+    assert c44 == pytest.approx(shear_by_energy(atoms), rel=0.01)
+
+
+def shear_by_energy(atoms, angle=0.01) -> float:
+    """C44 in GPa from d²E/dγ² / V."""
+    energies = []
+    for gamma in (-angle, 0.0, angle):
+        sheared = atoms.copy()
+        sheared.set_cell(atoms.cell[:] @ np.array([[1, 0, 0], [0, 1, gamma / 2], [0, gamma / 2, 1]]), scale_atoms=True)
+        sheared.calc = atoms.calc
+        energies.append(sheared.get_potential_energy())
+    return (energies[0] - 2 * energies[1] + energies[2]) / angle**2 / atoms.get_volume() * 160.2176634
+
+
+def test_elastic_constants_of_tersoff_silicon_as_published():
+    """Balamane, Halicioglu, Tiller, Phys. Rev. B 46, 2250 (1992), potential T3: atoms relaxed, C44 119 without."""
+    parameters = TersoffParameters(
+        A=1830.8, B=471.18, lambda1=2.4799, lambda2=1.7322, lambda3=0.0, beta=1.1e-6, n=0.78734, m=3.0, c=1.0039e5,
+        d=16.217, h=-0.59825, gamma=1.0, R=2.85, D=0.15,
+    )  # fmt: skip
+    atoms = bulk("Si", a=5.432, cubic=True)
+    atoms.calc = Tersoff({("Si", "Si", "Si"): parameters})
+    assert cubic_constants(atoms) == pytest.approx((142.5, 75.4, 69.0), rel=0.02)
+
+
+def test_departure_counts_shape_and_shifts_but_not_size_or_place():
+    ideal = CRYSTALS["NaCl"].atoms()
+    moved = ideal.copy()
+    moved.set_cell(1.1 * ideal.cell[:], scale_atoms=True)
+    moved.rotate(30, "z", rotate_cell=True)
+    moved.positions += (1.0, 2.0, 3.0)
+    assert crystals.departure(moved, ideal) == pytest.approx(0.0, abs=1e-12)
+    stretched = ideal.copy()
+    stretched.set_cell(ideal.cell[:] * [[1.1], [1.0], [1.0]], scale_atoms=True)
+    assert crystals.departure(stretched, ideal) == pytest.approx(1.1 ** (2 / 3) - 1)
+    moved = ideal.copy()
+    moved.positions[0, 0] += 0.8
+    assert crystals.departure(moved, ideal) == pytest.approx(0.7 / (5.697 / 2))
+
+
+def test_perturbation_is_the_same_for_everybody():
+    first, again = crystals.perturbed(COPPER, 0), crystals.perturbed(COPPER, 0)
+    assert first == again != crystals.perturbed(COPPER, 1)
+    strain = crystals.departure(first, COPPER.atoms())
+    assert 0.003 < strain < 0.1
+
+
+def test_a_crystal_is_measured_and_compared():
+    row = crystals.measure(COPPER, EMT(), seed=0)
+    assert row["status"] == crystals.RELAXED
+    assert row["a"] == pytest.approx(3.59, abs=0.01)  # of EMT
+    assert row["a_error_percent"] == pytest.approx(100 * (row["a"] / COPPER.a - 1))
+    assert (row["c11"] + 2 * row["c12"]) / 3 == pytest.approx(row["bulk_modulus"], rel=0.03)
+    soft = replaced(row, crystal="K", bulk_modulus_pbe=3.6, bulk_modulus_error_percent=500.0)
+    lost = {"crystal": "Ba", "status": "left its structure"}
+    summary = crystals.summarise([row, soft, lost])
+    assert summary["failed"] == {"Ba": "left its structure"}
+    own = abs(row["bulk_modulus_error_percent"])
+    assert summary["mae_percent"]["bulk_modulus"] == pytest.approx((own + 500) / 2)
+    assert summary["mae_percent"]["bulk_modulus_stiff"] == pytest.approx(own)
+    assert crystals.cells(row)[0] == f"{row['a']:.4f}" and crystals.cells(lost) == ["failed"]
+
+
+def replaced(row, **changes):
+    return {**row, **changes}
+
+
+def test_supercells_of_the_dynamics_hold_fifty_to_a_hundred_atoms():
+    chosen = choose_crystals(nvt_stability.CRYSTALS.split(","))
+    assert len(chosen) == 20
+    assert all(50 <= len(nvt_stability.supercell(crystal)) <= 100 for crystal in chosen)
+    assert nvt_stability.time_step(CRYSTALS["LiF"].atoms()) == 1.0
+    assert nvt_stability.time_step(CRYSTALS["Si"].atoms()) == 2.0
+
+
+def test_runs_are_judged():
+    sound = {"mean_temperature_k": 610.0, "closest_pair": 0.8, "energy_above_crystal_ev_per_atom": 0.08}
+    assert nvt_stability.verdict(sound, 600.0) == nvt_stability.STABLE
+    assert nvt_stability.verdict(replaced(sound, mean_temperature_k=900.0), 600.0).startswith("exploded")
+    assert nvt_stability.verdict(replaced(sound, closest_pair=0.5), 600.0).startswith("collapsed")
+    low = replaced(sound, energy_above_crystal_ev_per_atom=-0.2)
+    assert nvt_stability.verdict(low, 600.0).startswith("collapsed")
+
+
+def test_displacement_is_free_of_drift():
+    start = bulk("Cu", cubic=True) * (3, 3, 2)
+    frame = start.copy()
+    signs = np.where(np.arange(len(start)) % 2, 1.0, -1.0)
+    frame.positions[:, 0] += 0.1 * signs
+    frame.positions += 5.0
+    assert nvt_stability.lindemann(start, [frame, frame]) == pytest.approx(0.1 / (3.61 / 2**0.5))
+
+
+def test_a_short_run_is_stable():
+    task = nvt_stability.Task("ours:mlearn-six", CRYSTALS["Mo"], Setup(), 600.0, 0.1, 0)
+    row = nvt_stability.run(task)
+    assert row["status"] == nvt_stability.STABLE and row["picoseconds"] == pytest.approx(0.1)
+    unknown = nvt_stability.run(replace(task, crystal=CRYSTALS["NaCl"]))
+    assert unknown["status"].startswith("element unknown")
+
+
+def test_twenty_crystals_of_two_lines_hold_forty_elements():
+    names = [name for of_one in two_lines.CRYSTALS.values() for name in of_one]
+    assert len(names) == 20 and len(elements_of(names)) >= 40
+
+
+def test_contenders_are_named_and_misnamed():
+    atoms = bulk("Si")
+    atoms.calc = build("ours:mlearn-six", atoms, Setup(dtype="float64"))
+    assert np.isfinite(atoms.get_potential_energy())
+    with pytest.raises(ConfigError, match=r"teecher.*teacher"):
+        kind("teecher")
+    with pytest.raises(ConfigError, match="only ours"):
+        kind("chgnet:mlearn-six")
+
+
+def test_errors_are_tabulated_by_family_and_kind():
+    empty = np.zeros((0, 2)), np.zeros(0, dtype=str)
+    errors = Errors(
+        energy=np.array([[0.0, 0.001], [0.0, -0.003]]),
+        forces=np.array([[0.0, 0.1], [0.0, 0.3], [1.0, 1.0]]),
+        stress=empty[0],
+        energy_group=np.array(["rattle\tprototype", "volume\tprototype"]),
+        forces_group=np.array(["rattle\tprototype"] * 2 + ["volume\tprototype"]),
+        stress_group=empty[1],
+        energy_element=np.array(["Cl-Na", "Cu"]),
+        forces_element=np.array(["Na", "Cl", "Cu"]),
+        stress_element=empty[1],
+    )
+    found = {(r["quantity"], r["of"]): (r["mae"], r["count"]) for r in teacher_student.tabulate(errors)}
+    assert found["energy", "all"] == pytest.approx((2.0, 2))
+    assert found["energy", "alkali"] == found["energy", "halogen"] == pytest.approx((1.0, 1))
+    assert found["forces", "alkali"] == pytest.approx((100.0, 1))
+    assert found["forces", "rattle"] == pytest.approx((200.0, 2))
+    assert found["energy", "prototype"] == pytest.approx((2.0, 2))
+    assert not any(quantity == "stress" for quantity, _ in found)
+
+
+def test_students_are_scored_on_the_held_out_part(tmp_path):
+    frames = []
+    for seed, symbol in enumerate(("Cu", "Ni", "Cu")):
+        atoms = bulk(symbol, cubic=True)
+        atoms.rattle(0.05, seed=seed)
+        atoms.calc = EMT()
+        atoms.get_stress()
+        atoms.info = {"tag": "rattle" if seed else "volume", "source": "element"}
+        frames.append(atoms)
+    data, split, out = tmp_path / "frames.extxyz", tmp_path / "split.json", tmp_path / "made" / "scores.json"
+    write(data, frames)
+    split.write_text(json.dumps({"id_train": ["frames.extxyz@0"], "id_val": [], "id_test": ["frames.extxyz@2"]}))
+    assert [s.group for s in teacher_student.held_out(data, None, "test")] == [
+        "volume\telement",
+        "rattle\telement",
+        "rattle\telement",
+    ]
+    options = ["--data", str(data), "--split", str(split), "--device", "cpu", "--out", str(out)]
+    teacher_student.main(["--model", "mlearn-six", *options])
+    (student,) = json.loads(out.read_text())["students"]
+    energy = next(r for r in student["rows"] if r["quantity"] == "energy" and r["by"] == "all")
+    atoms = frames[2].copy()
+    atoms.calc = build("ours:mlearn-six", atoms, Setup())
+    expected = abs(atoms.get_potential_energy() - frames[2].get_potential_energy()) / len(atoms)
+    assert energy["count"] == 1 and energy["mae"] == pytest.approx(1000 * expected, rel=1e-4)
+
+
+def test_learning_curve_is_drawn_over_the_size_of_the_training_sets(tmp_path):
+    rows = [
+        {"quantity": quantity, "by": "all", "of": "all", "mae": 10.0, "unit": "", "count": 1}
+        for quantity in teacher_student.QUANTITIES
+    ]
+    students = [teacher_student.Student("b", 2000, rows), teacher_student.Student("a", 1000, rows)]
+    teacher_student.draw_learning_curve(students, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+    with pytest.raises(ConfigError, match="a does not tell"):
+        teacher_student.draw_learning_curve([students[1]._replace(training=None)], tmp_path / "none.png")
