@@ -20,9 +20,6 @@ MEGABYTE = 1_000_000
 SECTIONS = ("data", "level of theory", "elements", "errors", "speed", "limits", "licence", "how to cite")
 """What a model card has to say, each under a heading that begins so."""
 
-INCOMPLETE_CARDS = {"mlearn-six"}
-"""To be emptied: level of theory, elements, speed and licence have no headings there."""
-
 EMBEDDED = [entry for entry in entries().values() if entry.whereabouts == "embedded"]
 
 URL = "https://models.example/model.bin"
@@ -54,9 +51,7 @@ def test_embedded_weights_are_small_and_the_registered_ones(entry):
 
 
 @pytest.mark.parametrize("entry", EMBEDDED, ids=lambda entry: entry.name)
-def test_embedded_model_has_a_complete_card(entry, request):
-    if entry.name in INCOMPLETE_CARDS:
-        request.applymarker(pytest.mark.xfail(reason="its card lacks headings", strict=True))
+def test_embedded_model_has_a_complete_card(entry):
     assert not absent_sections(entry.card_path.read_text(encoding="utf-8"))
 
 
