@@ -83,6 +83,10 @@ class _Layer(nn.Module):
         self.angular = mlp(self.density.outputs + f, f, f)
         self.conv = GatedConvolution(f, k, c.message_features, gate=c.gate) if c.message_features else None
 
+    def renew(self, invariants: Tensor) -> None:
+        """Standardise invariants [N, outputs] by new constants; the weights after them make up for it."""
+        self.standardize.renew_before(self.angular[0], invariants)
+
     def forward(self, nodes: Tensor, e: _Edges) -> Tensor:
         invariants = self.density(nodes, e.basis, e.envelope, e.harmonics, e.src, e.where)
         after = nodes + self.angular(torch.cat([self.standardize(invariants), nodes], dim=1))
@@ -160,6 +164,19 @@ class AlignnSmooth(Potential):
         for module in observers:
             module.observing = False
 
+    @torch.no_grad()
+    def recalibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        # Weights grow in training, and with them the features, until steps that were small no longer are.
+        seen: dict[nn.Module, Tensor] = {}
+        observers = [module for module in self.modules() if isinstance(module, Standardize)]
+        hooks = [m.register_forward_pre_hook(lambda module, args: seen.update({module: args[0]})) for m in observers]
+        self(graph, vectors)
+        for hook in hooks:
+            hook.remove()
+        for module in self.modules():
+            if isinstance(module, (_Layer, GatedConvolution, LineGraph)):
+                module.renew(seen[module.standardize])
+
     @property
     def config(self) -> dict[str, Any]:
         return {
@@ -168,6 +185,18 @@ class AlignnSmooth(Potential):
             "energy_scale": self.energy_scale.detach().tolist(),
             **self.settings.model_dump(),
         }
+
+    @torch.no_grad()
+    def restricted(self, elements: Sequence[str]) -> AlignnSmooth:
+        """The same network with the same weights for some of its elements, in the order given."""
+        rows = torch.tensor([self.elements.index(element) for element in elements])
+        state = self.state_dict()
+        for name in ("energy_scale", "embedding.weight", "bonds.radius"):
+            if name in state:
+                state[name] = state[name][rows]
+        network = AlignnSmooth(elements, state["energy_scale"].tolist(), **self.settings.model_dump())
+        network.to(self.dtype).load_state_dict(state)
+        return network
 
     def _edges(self, graph: AtomGraph, vectors: Tensor, element: Tensor, rows: int) -> _Edges:
         distance = vectors.norm(dim=1, keepdim=True)

@@ -55,6 +55,9 @@ class Potential(nn.Module, ABC):
     def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
         """Set constants a network takes from data before training; nothing where there are none."""
 
+    def recalibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        """Take those constants anew and change the weights along with them, so that the energies stay as they are."""
+
     @property
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -108,6 +111,10 @@ class Sum(_Composite):
     def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
         for term in self.terms:
             term.calibrate(graph, vectors)  # type: ignore[operator]
+
+    def recalibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        for term in self.terms:
+            term.recalibrate(graph, vectors)  # type: ignore[operator]
 
     @property
     def config(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loop import TrainResult, budget_of, train_one, validate, write_reports
 from alignn_ff.training.prepare import prepare
 from alignn_ff.training.record import Record
+from alignn_ff.training.warm_start import settled
 
 
 def train(config: TrainConfig, *, overwrite: bool = False, resume: bool = False, progress: bool = False) -> TrainResult:
@@ -26,6 +27,7 @@ def train(config: TrainConfig, *, overwrite: bool = False, resume: bool = False,
         ConfigError, DataError: what was asked for cannot be done with these data.
         OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
     """
+    config = settled(config)
     if config.committee_size == 1:
         return train_one(config, overwrite=overwrite, resume=resume, progress=progress)
     with output_folder(config.output_dir, reuse=overwrite or resume) as folder:

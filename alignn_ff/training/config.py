@@ -47,6 +47,9 @@ class TrainConfig(Strict):
     committee_size: int = Field(default=1, ge=1, description="train so many, seeds counted up, and ship their mean")
 
     model: dict[str, Any] = Field(default_factory=lambda: {"name": "alignn_smooth"})
+    start_from: str | None = Field(
+        default=None, description="go on with the network of this model, a name or a file; `model` is then left out"
+    )
     zbl: bool = Field(default=True, description="add a ZBL core that keeps atoms apart")
     reference_energies: dict[str, float] | None = Field(
         default=None, description="eV per atom of each element; least squares on the training set unless given"

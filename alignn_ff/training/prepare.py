@@ -10,20 +10,22 @@ from typing import Any, NamedTuple
 import torch
 
 from alignn_ff.checkpoint import file_sha256
-from alignn_ff.data.dataset import Dataset, elements_of
+from alignn_ff.data.dataset import Budget, Dataset, elements_of
 from alignn_ff.data.lint import missing_label_note, stress_unit_warning
 from alignn_ff.data.sources import Keys, Sample, read_all
 from alignn_ff.data.split import Shares, Split, load_split, make_split
 from alignn_ff.device import DTYPES
 from alignn_ff.errors import ConfigError, DataError
-from alignn_ff.graph import edge_vectors
+from alignn_ff.graph import AtomGraph, edge_vectors
 from alignn_ff.models import Potential, Sum, build
 from alignn_ff.models.base import SYMBOLS, check_elements
 from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.references import force_scales, least_squares_energies
+from alignn_ff.training.warm_start import residual_energies, started_network
 
 log = logging.getLogger(__name__)
 
-_CALIBRATION_STRUCTURES = 32
+_CALIBRATION = Budget(structures=1024, atoms=4096)
 
 
 class Prepared(NamedTuple):
@@ -58,7 +60,9 @@ def prepare(config: TrainConfig) -> Prepared:
         for sample in samples_of_part:
             check_elements(potential.elements, sample.graph.numbers, f"{what} structure {sample.key}")
     train, val, test = (dataset(part, potential, config.graph_cache_mb) for part in parts)
-    _calibrate(potential, train, config.random_seed)
+    typical = _typical(train, config.random_seed)
+    calibrate = potential.calibrate if config.start_from is None else potential.recalibrate
+    calibrate(typical, edge_vectors(typical).to(potential.dtype))
     facts = {
         "data": {
             "files": {
@@ -68,7 +72,7 @@ def prepare(config: TrainConfig) -> Prepared:
             "atoms": {
                 name: sum(len(s.graph.numbers) for s in part) for name, part in zip(Split._fields, parts, strict=True)
             },
-        }
+        },
     }
     return Prepared(train, val, test, split, potential, facts)
 
@@ -88,47 +92,22 @@ def dataset(samples: Sequence[Sample], potential: Potential, memory_mb: float) -
 
 
 def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potential:
-    """Reference energies, the configured model with scales from the data, and a ZBL core unless switched off."""
+    """Reference energies, a network, and a ZBL core unless switched off.
+
+    The network is the one of `config.start_from`, or the configured one with scales from the data.
+    """
     elements = [SYMBOLS[int(z)] for z in elements_of(samples)]
-    energies = _given_energies(config, elements) or least_squares_energies(samples, elements)
-    model = {
-        **config.model,
-        "elements": elements,
-        "energy_scale": force_scales(samples, elements),
-    }
-    terms: list[dict[str, Any]] = [
-        {"name": "reference_energies", "elements": elements, "energies": energies},
-        model,
-    ]
+    energies = _given_energies(config, elements)
+    if config.start_from is not None:
+        network: Potential = started_network(config.start_from, elements)
+        energies = energies or residual_energies(network, config.zbl, samples)
+    else:
+        network = build({**config.model, "elements": elements, "energy_scale": force_scales(samples, elements)})
+        energies = energies or least_squares_energies(samples, elements)
+    terms = [build({"name": "reference_energies", "elements": elements, "energies": energies}), network]
     if config.zbl:
-        terms.append({"name": "zbl", "elements": elements})
-    potential = Sum([build(term) for term in terms])
-    return potential.to(DTYPES[config.dtype])
-
-
-def least_squares_energies(samples: Sequence[Sample], elements: Sequence[str]) -> list[float]:
-    """Energy per atom of each element, eV, that fits the total energies best (least norm where they do not say)."""
-    numbers = torch.tensor([SYMBOLS.index(e) for e in elements])
-    labelled = [s for s in samples if bool(torch.isfinite(s.targets.energy).all())]
-    if not labelled:
-        return [0.0] * len(elements)
-    counts = torch.stack([(s.graph.numbers[:, None] == numbers).sum(0).to(torch.float64) for s in labelled])
-    energies = torch.cat([s.targets.energy for s in labelled])
-    weight = 1.0 / counts.sum(1)  # per atom, so that large cells do not rule
-    solution = torch.linalg.lstsq(counts * weight[:, None], (energies * weight)[:, None], driver="gelsd").solution
-    return solution[:, 0].tolist()
-
-
-def force_scales(samples: Sequence[Sample], elements: Sequence[str]) -> list[float]:
-    """RMS force component on the atoms of each element, as a number in eV; 1 where there are no forces."""
-    numbers = torch.cat([s.graph.numbers for s in samples])
-    forces = torch.cat([s.targets.forces for s in samples])
-    scales = []
-    for element in elements:
-        own = forces[numbers == SYMBOLS.index(element)]
-        rms = float(own[torch.isfinite(own)].square().mean().sqrt())
-        scales.append(rms if rms > 1e-6 else 1.0)  # NaN (no labels) and zero (perfect crystals) say nothing
-    return scales
+        terms.append(build({"name": "zbl", "elements": elements}))
+    return Sum(terms).to(DTYPES[config.dtype])
 
 
 def _split(config: TrainConfig, samples: Sequence[Sample]) -> Split:
@@ -144,11 +123,10 @@ def _split(config: TrainConfig, samples: Sequence[Sample]) -> Split:
     return make_split(keys, shares, seed=seed, shuffle=not config.keep_data_order, families=families)
 
 
-def _calibrate(potential: Potential, data: Dataset, seed: int) -> None:
-    """Show the potential typical structures, drawn from all of the training set, before it learns."""
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).tolist()
-    graph = data.batch(order[:_CALIBRATION_STRUCTURES]).graph
-    potential.calibrate(graph, edge_vectors(graph).to(potential.dtype))
+def _typical(data: Dataset, seed: int) -> AtomGraph:
+    """Structures drawn from all of the training set, for a potential to see before it learns."""
+    (batch, *_) = data.batches(_CALIBRATION, torch.Generator().manual_seed(seed))
+    return data.batch(batch).graph
 
 
 def _given_energies(config: TrainConfig, elements: Sequence[str]) -> list[float] | None:

@@ -26,6 +26,7 @@ from alignn_ff.errors import (
     CheckpointError,
     ConfigError,
     DataError,
+    ModelNotFoundError,
     OutputExistsError,
     RunawayError,
     UnknownElementError,
@@ -36,6 +37,7 @@ from alignn_ff.testing import predict
 from alignn_ff.training import TrainConfig, loop, report, train
 from alignn_ff.training.loss import LossConfig
 from alignn_ff.training.prepare import prepare
+from alignn_ff.training.warm_start import settled
 
 SMALL_MODEL = {
     "name": "alignn_smooth",
@@ -54,7 +56,7 @@ SCHEDULERS = ["onecycle", "cosine", "plateau", "none"]
 
 
 def emt_frames(count: int = 40) -> list[Atoms]:
-    """Rattled, strained copper, nickel and alloys with EMT labels; some lack one or two of them."""
+    """Rattled, strained copper, copper and alloys with EMT labels; some lack one or two of them."""
     rng = np.random.default_rng(0)
     frames = []
     for i in range(count):
@@ -305,6 +307,34 @@ def test_resumed_committee_equals_an_unbroken_one(config, monkeypatch):
     assert broken.finished
     one, other = (weights(folder, "best_model") for folder in (unbroken.folder, broken.folder))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_training_goes_on_from_a_trained_model_for_some_of_its_elements(config, tmp_path):
+    start = str(Path(train(config("start")).folder) / "best_model.safetensors")
+    copper = [atoms for atoms in emt_frames() if set(atoms.symbols) == {"Cu"}]
+    path = tmp_path / "copper.extxyz"
+    write(path, copper, format="extxyz")
+    fields = {"data": str(path), "start_from": start, "n_train": 6, "n_val": 2, "n_test": 0}
+    settings = TrainConfig(**{k: v for k, v in config(**fields).model_dump().items() if k != "model"})
+    begun = prepare(settled(settings)).potential
+    assert begun.elements == ("Cu",)
+    before = load_checkpoint(start).potential
+    forces = [predict(potential, copper[:2]).forces for potential in (before, begun)]
+    assert torch.allclose(*forces, atol=1e-6)  # nothing but the reference energies has changed yet
+    result = train(settings, overwrite=True)
+    trained = load_checkpoint(Path(result.folder) / "best_model.safetensors")
+    assert trained.facts["training"]["config"]["model"]["hidden_features"] == SMALL_MODEL["hidden_features"]
+    assert float((predict(trained.potential, copper[:2]).forces - forces[0]).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"model": {**SMALL_MODEL, "cutoff": 4.5}}, "other values of cutoff"), ({"start_from": "no-such"}, "no-such")],
+)
+def test_a_start_that_does_not_fit_is_refused(config, frames, fields, message):
+    start = str(Path(train(config("start", epochs=1)).folder) / "best_model.safetensors")
+    with pytest.raises((ConfigError, ModelNotFoundError), match=message):
+        train(config(**{"start_from": start, **fields}))
 
 
 def test_second_interrupt_kills(config, monkeypatch):

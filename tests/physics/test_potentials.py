@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from alignn_ff import testing
 from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.graph import concat, edge_vectors
 from alignn_ff.models import Potential, Sum, build
+from alignn_ff.models.layers.mlp import Standardize
 from alignn_ff.neighbors.vesin import find
-from tests.conftest import CONFIGS, random_potential
+from tests.conftest import CONFIGS, SMOOTH_CONFIGS, random_potential
 from tests.structures import ELEMENTS, REFERENCE_ENERGIES, SMALL, ZOO
 from tests.tolerances import CLOSE, FLOAT64, UNCALIBRATED
 
@@ -220,3 +222,28 @@ def helix(turns: int = 24) -> Atoms:
     place = np.arange(turns)
     positions = np.stack([1.2 * np.cos(2 * place), 1.2 * np.sin(2 * place), 1.2 * place], axis=1)
     return Atoms(["Cu", "Ni"] * (turns // 2), positions=positions)
+
+
+@pytest.mark.parametrize("config", SMOOTH_CONFIGS)
+def test_recalibrated_potential_computes_what_it_did_from_features_of_unit_scale(config):
+    potential = deepcopy(random_potential(config))
+    typical = concat([testing.build_graph(potential, build_one()) for build_one in SMALL.values()])
+    with torch.no_grad():
+        for weights in potential.parameters():
+            weights *= 1.15  # as training may leave it
+    structures = [SMALL[name]() for name in ("alloy", "slab", "free_molecule")]
+    before = testing.predict(potential, structures)
+    potential.recalibrate(typical, edge_vectors(typical))
+    after = testing.predict(potential, structures)
+    assert torch.allclose(before.energy, after.energy, rtol=CLOSE, atol=CLOSE)
+    assert torch.allclose(before.forces, after.forces, rtol=CLOSE, atol=CLOSE)
+    spreads: list[torch.Tensor] = []
+    hooks = [
+        module.register_forward_hook(lambda *seen: spreads.append(seen[2].std(0)))
+        for module in potential.modules()
+        if isinstance(module, Standardize)
+    ]
+    potential(typical, edge_vectors(typical))
+    for hook in hooks:
+        hook.remove()
+    assert spreads and all(float((spread - 1).abs().median()) < 0.1 for spread in spreads)

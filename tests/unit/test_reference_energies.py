@@ -10,7 +10,7 @@ from alignn_ff.data.sources import Sample
 from alignn_ff.io import Targets, from_ase
 from alignn_ff.models import Sum, build
 from alignn_ff.testing import predict
-from alignn_ff.training.prepare import force_scales, least_squares_energies
+from alignn_ff.training.references import force_scales, least_squares_energies
 from tests.tolerances import CLOSE
 
 ENERGIES = {"Cu": -3737.123456789012, "Ni": -5.5, "O": -4.25}

@@ -36,6 +36,12 @@ class GatedConvolution(nn.Module):
         self.standardize = Standardize(message_features)
         self.out = nn.Linear(message_features, features, bias=False)
 
+    def renew(self, messages: Tensor) -> None:
+        """Standardise sums of messages [N, M] by new constants; the weights after them make up for it."""
+        factor, shift = self.standardize.renew(messages)
+        self.own.bias += self.out.weight @ shift
+        self.out.weight *= factor
+
     def forward(self, nodes: Tensor, basis: Tensor, envelope: Tensor, src: Tensor, dst: Tensor, where: Slots) -> Tensor:
         """Update of each node [N, F] from nodes [N, F], basis [E, K], envelope [E, 1] and edges sorted by dst."""
         value = self.value(nodes).index_select(0, src)  # [E, M]

@@ -37,6 +37,10 @@ class LineGraph(nn.Module):
         self.standardize = Standardize(features)
         self.tell = mlp(features, features, features)
 
+    def renew(self, heard: Tensor) -> None:
+        """Standardise what atoms hear [N, F] by new constants; the weights after it make up for it."""
+        self.standardize.renew_before(self.tell[0], heard)
+
     def forward(self, nodes: Tensor, graph: AtomGraph, vectors: Tensor) -> Tensor:
         """Update of each atom [N, F] from atoms [N, F], a graph with angles and edge vectors [E, 3]."""
         assert graph.angle_in is not None and graph.angle_out is not None

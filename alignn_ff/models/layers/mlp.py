@@ -26,10 +26,30 @@ class Standardize(nn.Module):
         self.register_buffer("scale", torch.ones(features))
         self.observing = False
 
+    def renew(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the constants from `values` [N, F]; standardised values were `shift + factor * what they are now`.
+
+        Returns:
+            factor and shift, [F] each, for the weights that follow to take up.
+        """
+        mean, scale = self.mean, self.scale
+        self._observe(values)
+        return self.scale / scale, (self.mean - mean) / scale
+
+    def renew_before(self, following: nn.Linear, values: Tensor) -> None:
+        """Take the constants from `values`; the first columns of the layer that follows make up for it."""
+        factor, shift = self.renew(values)
+        columns = following.weight[:, : len(factor)]
+        following.bias += columns @ shift
+        columns *= factor
+
+    def _observe(self, values: Tensor) -> None:
+        self.mean = values.detach().mean(0)
+        spread = values.detach().std(0)
+        self.scale = spread + 1e-3 * spread.mean() + 1e-12  # a feature that hardly varies must not blow up
+
     def forward(self, values: Tensor) -> Tensor:
         """(values - mean) / scale, [N, F]; while observing, the constants are first set from `values`."""
         if self.observing and len(values) > 1:  # fewer say nothing of a spread
-            self.mean = values.detach().mean(0)
-            spread = values.detach().std(0)
-            self.scale = spread + 1e-3 * spread.mean() + 1e-12  # a feature that hardly varies must not blow up
+            self._observe(values)
         return (values - self.mean) / self.scale

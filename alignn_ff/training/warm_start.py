@@ -1,0 +1,72 @@
+"""Training that goes on from a trained potential, with data of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alignn_ff.data.dataset import Dataset
+from alignn_ff.data.sources import Sample
+from alignn_ff.errors import ConfigError
+from alignn_ff.evaluate import Want, evaluate
+from alignn_ff.models import Potential, Sum, build
+from alignn_ff.models.alignn_smooth import AlignnSmooth
+from alignn_ff.pretrained import load_potential
+from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.references import least_squares_energies
+
+
+def settled(config: TrainConfig) -> TrainConfig:
+    """The config with `model` as it will be: that of the potential started from, where there is one.
+
+    Raises:
+        ModelNotFoundError, CheckpointError, ConfigError: see `started_network`.
+    """
+    if config.start_from is None:
+        return config
+    network = _network(config.start_from)
+    there = {"name": network.name, **network.settings.model_dump()}
+    other = [key for key, value in config.model.items() if there[key] != value]
+    if "model" in config.model_fields_set and other:
+        raise ConfigError(
+            f"start_from: {config.start_from} was trained with other values of {', '.join(other)} than `model` asks "
+            "for. Leave `model` out, or give it the same values."
+        )
+    return config.model_copy(update={"model": there})
+
+
+def started_network(start: str, elements: Sequence[str]) -> AlignnSmooth:
+    """The network of the model `start` for `elements` alone, with its weights.
+
+    Raises:
+        ModelNotFoundError, CheckpointError: no such model.
+        ConfigError: it is no sum with an `alignn_smooth` network in it, or lacks an element.
+    """
+    network = _network(start)
+    absent = [e for e in elements if e not in network.elements]
+    if absent:
+        raise ConfigError(
+            f"start_from: {start} does not know {' '.join(absent)}, which the data hold; it knows "
+            f"{' '.join(network.elements)}. Leave those structures out or train from scratch."
+        )
+    return network.restricted(elements)
+
+
+def residual_energies(network: Potential, zbl: bool, samples: Sequence[Sample]) -> list[float]:
+    """Energy per atom of each element, eV, that fits best what the network and its core leave of the total energies."""
+    terms = [network, build({"name": "zbl", "elements": list(network.elements)})] if zbl else [network]
+    potential = Sum(terms)
+    data = Dataset(samples, **potential.wants, memory_mb=0.0)
+    rest = []
+    for index, sample in enumerate(samples):
+        energy = evaluate(potential, data.graph(index), want=Want.ENERGY).energy
+        rest.append(sample._replace(targets=sample.targets._replace(energy=sample.targets.energy - energy)))
+    return least_squares_energies(rest, network.elements)
+
+
+def _network(start: str) -> AlignnSmooth:
+    potential = load_potential(start).potential
+    terms = list(potential.terms) if isinstance(potential, Sum) else [potential]
+    networks = [term for term in terms if isinstance(term, AlignnSmooth)]
+    if len(networks) != 1:
+        raise ConfigError(f"start_from: {start} holds no single alignn_smooth network to go on with.")
+    return networks[0]
