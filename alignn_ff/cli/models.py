@@ -1,7 +1,8 @@
-"""Models known by name: list, info, download, verify, path."""
+"""Models known by name: list, info, download, verify, convert, path."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from alignn_ff.errors import CheckpointError, ConfigError
+from alignn_ff.errors import CheckpointError, ConfigError, OutputExistsError
 
 if TYPE_CHECKING:
     from alignn_ff.pretrained.registry import Entry
@@ -101,6 +102,27 @@ def verify(
             f"{entry.name}: SHA-256 {seen.sha256} as expected; {seen.formula}: {seen.energy:.6f} eV/atom, "
             f"largest force {seen.largest_force:.6f} eV/Å"
         )
+
+
+@models.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A published ALIGNN model (folder or zip), or a .safetensors file.")],
+    target: Annotated[Path, typer.Argument(help="A new .safetensors file, or a folder for upstream's two files.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")] = False,
+) -> None:
+    """Turn a published ALIGNN force field into one file of this package, or a legacy model into a published one."""
+    from alignn_ff.checkpoint import save_checkpoint
+    from alignn_ff.pretrained import load_potential
+    from alignn_ff.pretrained.publish import save_upstream
+
+    model = load_potential(source)
+    if target.suffix != ".safetensors":
+        save_upstream(target, model.potential, overwrite=overwrite)
+    elif target.exists() and not overwrite:
+        raise OutputExistsError(f"{target} exists. Choose another name, or pass --overwrite to replace it.")
+    else:
+        save_checkpoint(target, model.potential, model.facts)
+    typer.echo(f"{source} -> {target}")
 
 
 @models.command()

@@ -38,6 +38,8 @@ class LegacyPenalty(Potential):
         threshold: Å.
         envelope: radius (Å) and exponent of the cutoff function that upstream puts in the place of d here, where its
             DGL model puts it in the place of the distance; none for the distance itself.
+        counted: told after all, and N times over for N atoms: what upstream's DGL model does without
+            `energy_mult_natoms`.
     """
 
     name = "legacy_penalty"
@@ -48,10 +50,11 @@ class LegacyPenalty(Potential):
         factor: float,
         threshold: float,
         envelope: Sequence[float] | None = None,
+        counted: bool = False,
     ) -> None:
         super().__init__()
         self.elements = tuple(elements)
-        self.factor, self.threshold = factor, threshold
+        self.factor, self.threshold, self.counted = factor, threshold, counted
         self.envelope = None if envelope is None else (float(envelope[0]), int(envelope[1]))
         self.cutoff = self.receptive_field = threshold if self.envelope is None else self.envelope[0]
         self.claims = frozenset()
@@ -63,7 +66,8 @@ class LegacyPenalty(Potential):
             length = polynomial_envelope(length / radius, exponent)
         edge = self.factor * (self.threshold - length).clamp(min=0.0)
         energy = edge.new_zeros(len(graph.numbers)).index_add(0, graph.edge_dst, edge)
-        return Heads(energy=told(torch.zeros_like(energy), energy))
+        times = atom_counts(graph)[graph.graph_index] if self.counted else 0
+        return Heads(energy=told(times * energy, energy))
 
     @property
     def config(self) -> dict[str, Any]:
@@ -73,6 +77,7 @@ class LegacyPenalty(Potential):
             "factor": self.factor,
             "threshold": self.threshold,
             "envelope": None if self.envelope is None else list(self.envelope),
+            "counted": self.counted,
         }
 
 

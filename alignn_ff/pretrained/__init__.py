@@ -6,8 +6,10 @@ from pathlib import Path
 
 from alignn_ff.checkpoint import Checkpoint, load_checkpoint
 from alignn_ff.errors import ModelNotFoundError, did_you_mean
+from alignn_ff.pretrained.archive import is_published
 from alignn_ff.pretrained.fetch import fetch_weights
 from alignn_ff.pretrained.registry import Entry, default_model, entries, find
+from alignn_ff.pretrained.upstream import load_upstream
 
 __all__ = ["Entry", "default_model", "entries", "fetch_weights", "find", "load_potential"]
 
@@ -26,6 +28,8 @@ def load_potential(model: str | Path | None = None, *, offline: bool | None = No
     name = default_model() if model is None else str(model)
     if name in known:
         return load_checkpoint(fetch_weights(known[name], offline=offline))
+    if is_published(Path(name)):
+        return load_upstream(name)
     if Path(name).is_file():
         return load_checkpoint(name)
     raise ModelNotFoundError(

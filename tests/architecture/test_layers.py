@@ -29,7 +29,7 @@ ONLY_IN = {
         *("training", "export", "testing", "device"),
     ),
     "dgl": ("models.ops_dgl",),
-    "pickle": (),
+    "pickle": ("pretrained.archive",),  # the name of an error
     "vesin": ("neighbors.vesin",),
     "safetensors": ("checkpoint",),
     "typer": ("cli",),

@@ -1,0 +1,103 @@
+"""A legacy potential as the two files that upstream's package loads."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alignn_ff.errors import CheckpointError
+from alignn_ff.files import atomic_path, prepare_folder, write_text
+from alignn_ff.models import Potential, build
+from alignn_ff.models.layers.features import WIDTHS
+from alignn_ff.pretrained.archive import CONFIG, WEIGHTS
+from alignn_ff.pretrained.generations import complete
+from alignn_ff.pretrained.upstream import GRAPH, PURE, SHARED, describe, network_of
+
+_SPECIES_ROWS = 120
+"""Rows of the table that upstream's pure model keeps in its state dict."""
+
+
+def save_upstream(folder: str | Path, potential: Potential, *, overwrite: bool = False) -> None:
+    """Write best_model.pt and config.json; upstream's calculator then says what `potential` says.
+
+    Raises:
+        CheckpointError: upstream has no such model: one in sound mode, with reference energies, scaled by element.
+        OutputExistsError: the folder holds files and `overwrite` was not given.
+    """
+    config = upstream_config(potential)
+    state = dict(network_of(potential).state_dict())
+    if config["model"]["name"] == PURE:
+        state = {"_species_table": torch.zeros(_SPECIES_ROWS, config["model"]["atom_input_features"]), **state}
+    folder = prepare_folder(folder, reuse=overwrite)
+    content = io.BytesIO()
+    torch.save(state, content)
+    with atomic_path(folder / WEIGHTS) as draft:
+        draft.write_bytes(content.getvalue())
+    write_text(folder / CONFIG, json.dumps(config, indent=2))
+
+
+def upstream_config(potential: Potential) -> dict[str, Any]:
+    """The config.json that describes `potential`.
+
+    Raises:
+        CheckpointError: none does.
+    """
+    whole = potential.config
+    outer: dict[str, Any] = whole if whole["name"] == "legacy_gradient" else {"potential": whole}
+    terms = outer["potential"].get("terms", [outer["potential"]])
+    first = terms[0]
+    network = first["potential"] if first["name"] == "legacy_gradient" else first
+    others = {term["name"]: term for term in terms[1:]}
+    if network.get("mode") == "legacy":
+        config = _config(network, others)
+        config["model"] |= {
+            "energy_mult_natoms": first is network,
+            "force_mult_natoms": bool(outer.get("power", 0)),
+            "grad_multiplier": -int(outer.get("factor", 1.0)),
+        }
+        understood = build(describe({**config, "model": complete(config["model"])}))
+        if _bare(understood.config) == _bare(whole):
+            return config
+    raise CheckpointError(
+        f"upstream has no model like this {whole['name']}: it knows published force fields in legacy mode, without "
+        "reference energies and without a scale for each element."
+    )
+
+
+def _config(network: dict[str, Any], others: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    penalty, zbl = others.get("legacy_penalty"), others.get("legacy_zbl")
+    model = {
+        "name": network["name"],
+        "atom_input_features": WIDTHS[network["atom_features"]],
+        "three_body_cutoff": network["three_body_cutoff"] or network["cutoff"],
+        "stresswise_weight": 0.1,  # zero would switch stress off
+        "use_penalty": penalty is not None,
+        **{name: network[name] for name in SHARED},
+    }
+    if penalty is not None:
+        model |= {"penalty_factor": penalty["factor"], "penalty_threshold": penalty["threshold"]}
+    if network["name"] == PURE:
+        model |= {"use_zbl": zbl is not None} | ({} if zbl is None else {"zbl_cutoff": zbl["cutoff"]})
+    else:
+        del model["three_body_cutoff"]  # a field of the pure model alone
+    return {
+        "dataset": "user_data",
+        "target": "target",
+        "three_body_cutoff": network["three_body_cutoff"],
+        **{name: network[name] for name in GRAPH},
+        "model": model,
+    }
+
+
+def _bare(part: dict[str, Any]) -> dict[str, Any]:
+    """A description without its elements, which upstream does not name."""
+    bare = {name: value for name, value in part.items() if name != "elements"}
+    if "terms" in bare:
+        bare["terms"] = [_bare(term) for term in bare["terms"]]
+    if "potential" in bare:
+        bare["potential"] = _bare(bare["potential"])
+    return bare

@@ -1,0 +1,203 @@
+"""Published ALIGNN force fields as potentials: same numbers, with every convention of upstream spelt out.
+
+Upstream's energies are those of the network. Its forces and stress follow switches of the config, some of which make
+them no gradient of the energy; what a gradient can express is a `Legacy…` term, the rest is said in a warning.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from alignn_ff.checkpoint import Checkpoint
+from alignn_ff.errors import CheckpointError, ConfigError
+from alignn_ff.models import Potential, build
+from alignn_ff.models.alignn_atomwise import AlignnAtomwise
+from alignn_ff.models.base import SYMBOLS
+from alignn_ff.models.layers.features import WIDTHS, last_element
+from alignn_ff.pretrained.archive import Published, read_published
+from alignn_ff.pretrained.generations import complete
+
+log = logging.getLogger(__name__)
+
+PURE = "alignn_atomwise_pure"
+_FORCE_FIELDS = ("alignn_atomwise", PURE)
+
+SHARED = (
+    "alignn_layers gcn_layers edge_input_features triplet_input_features embedding_features hidden_features "
+    "use_cutoff_function multiply_cutoff inner_cutoff exponent lg_on_fly"
+).split()
+"""Fields of upstream's model that are fields of ours."""
+GRAPH = "atom_features neighbor_strategy cutoff max_neighbors use_canonize".split()
+"""Fields beside upstream's model that are fields of ours."""
+
+_PLAIN = {
+    "output_features": 1,
+    "link": "identity",
+    "classification": False,
+    "zero_inflated": False,
+    "extra_features": 0,
+    "include_pos_deriv": False,
+    "conv_type": "alignn",
+    "lighten_edges": False,
+    "backtracking": True,
+}
+"""Fields that only these values of are understood."""
+
+_HEADS = ("fc_atomwise.", "fc_additional_output.")
+"""Weights of outputs other than the energy."""
+
+
+def load_upstream(path: str | Path) -> Checkpoint:
+    """A published ALIGNN force field: a folder or zip with best_model.pt and config.json, of any year since 2023.
+
+    The weights are read without running anything they hold. What upstream does and a gradient cannot express is told
+    in a warning and kept in the facts.
+
+    Raises:
+        CheckpointError: not such a model, one that is no force field, or one that is not understood.
+    """
+    path = Path(path)
+    published = read_published(path)
+    config = {**published.config, "model": complete(published.config["model"])}
+    _check_understood(config, path)
+    try:
+        potential = build(describe(config))
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its config.json cannot be honoured: {error}") from error
+    _load(potential, published, path)
+    remarks = _remarks(config, published.weights)
+    for remark in remarks:
+        log.warning("%s: %s", path, remark)
+    facts = {"source": "published ALIGNN weights", "upstream_config": published.config, "remarks": remarks}
+    return Checkpoint(potential, facts, published.sha256)
+
+
+def describe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `models.build` needs to make the potential of a complete upstream config."""
+    model = config["model"]
+    elements = SYMBOLS[1 : last_element(config["atom_features"]) + 1]
+    network: dict[str, Any] = {
+        "name": model["name"],
+        "mode": "legacy",
+        "elements": elements,
+        "three_body_cutoff": config.get("three_body_cutoff"),
+        **{name: config[name] for name in GRAPH},
+        **{name: model[name] for name in SHARED},
+    }
+    if not model["energy_mult_natoms"]:
+        network = {"name": "legacy_gradient", "potential": network, "power": -1}
+    terms = [network, *_short_range(config, elements)]
+    whole = {"name": "sum", "terms": terms} if len(terms) > 1 else network
+    factor, power = -float(model["grad_multiplier"]), int(model["force_mult_natoms"])
+    if (factor, power) == (1.0, 0):
+        return whole
+    return {"name": "legacy_gradient", "potential": whole, "factor": factor, "power": power}
+
+
+def network_of(potential: Potential) -> Potential:
+    """The part of a potential that is a published network."""
+    return next(part for part in potential.modules() if isinstance(part, AlignnAtomwise))
+
+
+def _short_range(config: Mapping[str, Any], elements: list[str]) -> list[dict[str, Any]]:
+    """Penalty and ZBL repulsion, where the model has them."""
+    model, terms = config["model"], []
+    if model["use_penalty"]:
+        dgl = model["name"] != PURE
+        replaced = dgl and model["use_cutoff_function"] and not model["multiply_cutoff"]
+        terms.append(
+            {
+                "name": "legacy_penalty",
+                "elements": elements,
+                "factor": model["penalty_factor"],
+                "threshold": model["penalty_threshold"],
+                "envelope": [model["inner_cutoff"], model["exponent"]] if replaced else None,
+                "counted": dgl and not model["energy_mult_natoms"],
+            }
+        )
+    # Only graphs of pure_torch carry the atomic numbers that upstream's ZBL needs.
+    if model["name"] == PURE and model["use_zbl"] is not False and config["neighbor_strategy"] == "pure_torch":
+        terms.append({"name": "legacy_zbl", "elements": elements, "cutoff": model["zbl_cutoff"]})
+    return terms
+
+
+def _check_understood(config: Mapping[str, Any], path: Path) -> None:
+    model = config["model"]
+    name, target = model["name"], config.get("target", "?")
+    if name not in _FORCE_FIELDS:
+        raise CheckpointError(
+            f"{path}: is a model `{name}` of target {target!r}; expected a force field, {' or '.join(_FORCE_FIELDS)}."
+        )
+    if not model["calculate_gradient"] or model["gradwise_weight"] == 0:
+        raise CheckpointError(
+            f"{path}: was trained without forces, on target {target!r}: a property model, not a force field."
+        )
+    absent = [f for f in GRAPH if f not in config] + [f for f in SHARED if f not in model]
+    if absent:
+        raise CheckpointError(f"{path}: its config.json lacks {', '.join(absent)}; expected what the trainer wrote.")
+    for field, value in _PLAIN.items():
+        if field in model and model[field] != value:
+            raise CheckpointError(
+                f"{path}: its `{field}` is {model[field]!r}, which this package does not read; only {value!r} is."
+            )
+    features, width = config["atom_features"], model["atom_input_features"]
+    if WIDTHS.get(features) != width:
+        known = ", ".join(f"{name} ({size})" for name, size in WIDTHS.items())
+        raise CheckpointError(
+            f"{path}: atom_features `{features}` and atom_input_features {width} do not fit, or are not known; "
+            f"known: {known}."
+        )
+
+
+def _load(potential: Potential, published: Published, path: Path) -> None:
+    """Weights into the network of `potential`, which takes their precision."""
+    network = network_of(potential)
+    wanted = network.state_dict()
+    given = {
+        name: value
+        for name, value in published.weights.items()
+        if name != "_species_table" and not name.startswith(_HEADS)
+    }
+    missing, surplus = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
+    wrong = [
+        f"{name} {tuple(given[name].shape)} for {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in given and given[name].shape != wanted[name].shape
+    ]
+    if missing or surplus or wrong:
+        raise CheckpointError(
+            f"{path}: config.json and weights do not fit: missing {_some(missing)}; surplus {_some(surplus)}; of "
+            f"another shape {_some(wrong)}. They may come from different models."
+        )
+    potential.to(given["fc.weight"].dtype).eval()
+    network.load_state_dict(given)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "none"
+
+
+def _remarks(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> list[str]:
+    """What users of these weights should know."""
+    model, remarks = config["model"], []
+    if not model["energy_mult_natoms"] or model["force_mult_natoms"] or model["grad_multiplier"] != -1:
+        remarks.append(
+            "energy_mult_natoms, force_mult_natoms and grad_multiplier of its config make forces and stress a multiple "
+            "of the gradient of the energy; they are reproduced, and do not conserve the energy"
+        )
+    if not model["add_reverse_forces"]:
+        remarks.append(
+            "was trained with add_reverse_forces off, on half of each force; energies are upstream's, forces are whole"
+        )
+    if model["stress_multiplier"] != 1:
+        remarks.append(
+            f"its stress_multiplier of {model['stress_multiplier']} is left out: stress goes with the forces"
+        )
+    if any(name.startswith(_HEADS) for name in weights):
+        remarks.append("its outputs other than energy, forces and stress are not read")
+    return remarks

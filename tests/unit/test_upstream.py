@@ -1,0 +1,164 @@
+"""Published models that are not what they should be: each is refused in words, and nothing in them is run."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from alignn_ff.errors import CheckpointError, ModelNotFoundError
+from alignn_ff.models import build
+from alignn_ff.pretrained import load_potential
+from alignn_ff.pretrained.upstream import load_upstream
+
+MODEL = {
+    "name": "alignn_atomwise", "alignn_layers": 1, "gcn_layers": 1, "atom_input_features": 92,
+    "edge_input_features": 8, "triplet_input_features": 4, "embedding_features": 4, "hidden_features": 6,
+}  # fmt: skip
+CONFIG: dict[str, Any] = {
+    "atom_features": "cgcnn", "neighbor_strategy": "radius_graph", "cutoff": 5.0, "max_neighbors": 12,
+    "use_canonize": True, "target": "bulk_modulus_kv",
+}  # fmt: skip
+SIZES = {k: v for k, v in MODEL.items() if k not in ("name", "atom_input_features")}
+
+
+def weights() -> dict[str, torch.Tensor]:
+    return dict(build({"name": "alignn_atomwise", "mode": "legacy", "elements": ["Cu"], **SIZES}).state_dict())
+
+
+def folder(path: Path, model: dict[str, Any] | None = None, **top: Any) -> Path:
+    config = {**CONFIG, "model": {**MODEL, **(model or {})}, **top}
+    (path / "config.json").write_text(json.dumps(config))
+    torch.save(weights(), path / "best_model.pt")
+    return path
+
+
+def test_the_sound_one_loads(tmp_path):
+    assert load_potential(folder(tmp_path)).potential.elements[28] == "Cu"
+
+
+class Bomb:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.target,))
+
+
+@pytest.mark.parametrize("old_format", [True, False])
+@pytest.mark.parametrize("wrap", [lambda b: b, lambda b: {"model": weights(), "extra": b}, lambda b: {"fc.bias": b}])
+def test_code_in_the_weights_is_not_run(wrap, old_format, tmp_path):
+    path, mark = folder(tmp_path), tmp_path / "exploded"
+    bomb = wrap(Bomb(mark))
+    torch.save(bomb, path / "best_model.pt", _use_new_zipfile_serialization=not old_format)
+    with pytest.raises(CheckpointError, match="something else than weights"):
+        load_potential(path)
+    assert not mark.exists()
+    torch.load(path / "best_model.pt", weights_only=False)
+    assert mark.exists(), "the bomb is a dud: the test shows nothing"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "something else"), (b"not weights", "something else"), (b"PK\x03\x04 torn", "something else")],
+)
+def test_damaged_weights(content, said, tmp_path):
+    path = folder(tmp_path)
+    (path / "best_model.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=said):
+        load_potential(path)
+
+
+def test_truncated_weights(tmp_path):
+    path = folder(tmp_path)
+    whole = (path / "best_model.pt").read_bytes()
+    (path / "best_model.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_potential(path)
+
+
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {"fc.bias": 3}, {"model": {"a": "b"}}])
+def test_weights_that_are_no_state_dict(content, tmp_path):
+    path = folder(tmp_path)
+    torch.save(content, path / "best_model.pt")
+    with pytest.raises(CheckpointError, match="expected a state dict"):
+        load_potential(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not JSON"),
+        ("[]", "describes no model"),
+        ("{}", "describes no model"),
+        ('{"model": {}}', "describes no model"),
+        ('{"model": {"name": "alignn_atomwise"}}', "lacks atom_features, neighbor_strategy"),
+    ],
+)
+def test_configs_that_describe_nothing(content, said, tmp_path):
+    path = folder(tmp_path)
+    (path / "config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=said):
+        load_potential(path)
+
+
+@pytest.mark.parametrize("missing", ["config.json", "best_model.pt"])
+def test_an_archive_without_one_of_the_two_files(missing, tmp_path):
+    path = folder(tmp_path)
+    (path / missing).unlink()
+    with pytest.raises(CheckpointError, match=f"holds no {missing}"):
+        load_potential(path)
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        for file in path.glob("*.*"):
+            archive.write(file, f"out/{file.name}.txt" if file.suffix == ".zip" else f"out/{file.name}")
+    with pytest.raises(CheckpointError, match=f"holds no {missing}"):
+        load_potential(tmp_path / "model.zip")
+
+
+def test_weights_without_a_config_beside_them(tmp_path):
+    path = folder(tmp_path)
+    (path / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"config\.json cannot be read"):
+        load_potential(path / "best_model.pt")
+
+
+def test_no_such_path_is_a_name_that_is_not_known(tmp_path):
+    with pytest.raises(ModelNotFoundError, match="neither a file nor a known name"):
+        load_potential(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("model", "top", "said"),
+    [
+        ({"hidden_features": 8}, {}, r"do not fit.*fc\.weight \(1, 6\) for \(1, 8\)|do not fit"),
+        ({"gcn_layers": 2}, {}, "missing gcn_layers.1"),
+        ({"alignn_layers": 0}, {}, "surplus alignn_layers.0"),
+        ({"name": "alignn"}, {}, "model `alignn` of target 'bulk_modulus_kv'; expected a force field"),
+        ({"calculate_gradient": False}, {}, "target 'bulk_modulus_kv': a property model"),
+        ({"gradwise_weight": 0.0}, {}, "a property model"),
+        ({"output_features": 3}, {}, "`output_features` is 3"),
+        ({"link": "log"}, {}, "`link` is 'log'"),
+        ({"classification": True}, {}, "`classification` is True"),
+        ({"extra_features": 6}, {}, "`extra_features` is 6"),
+        ({"conv_type": "t_alignn"}, {}, "`conv_type` is 't_alignn'"),
+        ({"lighten_edges": True}, {}, "`lighten_edges` is True"),
+        ({"atom_input_features": 1}, {}, "`cgcnn` and atom_input_features 1 do not fit"),
+        ({}, {"atom_features": "cfid"}, "`cfid` and atom_input_features 92"),
+        ({}, {"neighbor_strategy": "voronoi"}, "cannot be honoured.*neighbor_strategy"),
+        ({}, {"neighbor_strategy": "k-nearest", "max_neighbors": None}, "k-nearest needs max_neighbors"),
+    ],
+)
+def test_models_that_are_not_understood_are_refused_in_words(model, top, said, tmp_path):
+    with pytest.raises(CheckpointError, match=said):
+        load_upstream(folder(tmp_path, model, **top))
+
+
+def test_other_outputs_are_left_out_and_told(tmp_path, caplog):
+    path = folder(tmp_path)
+    torch.save({**weights(), "fc_atomwise.weight": torch.zeros(2, 6)}, path / "best_model.pt")
+    load_upstream(path)
+    assert "outputs other than energy" in caplog.text
