@@ -21,7 +21,7 @@ from alignn_ff.models import Potential, Sum, build
 from alignn_ff.models.base import SYMBOLS, check_elements
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.references import force_scales, least_squares_energies
-from alignn_ff.training.warm_start import residual_energies, started_network
+from alignn_ff.training.warm_start import origin, residual_energies, started_network
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,8 @@ def prepare(config: TrainConfig) -> Prepared:
             },
         },
     }
+    if config.start_from is not None:
+        facts["started_from"] = origin(config.start_from)
     return Prepared(train, val, test, split, potential, facts)
 
 

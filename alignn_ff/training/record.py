@@ -82,7 +82,7 @@ class Record:
             "training": {
                 # Paths belong to one machine; names and checksums of the data stand under `data`.
                 "config": self.config.model_dump(
-                    mode="json", exclude={"output_dir", "data", "validation_data", "split_file"}
+                    mode="json", exclude={"output_dir", "data", "validation_data", "split_file", "start_from"}
                 ),
                 "epoch": row["epoch"],
                 "software": {"alignn_ff": __version__, "torch": torch.__version__, "python": platform.python_version()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from alignn_ff.data.dataset import Dataset
 from alignn_ff.data.sources import Sample
@@ -49,6 +50,11 @@ def started_network(start: str, elements: Sequence[str]) -> AlignnSmooth:
             f"{' '.join(network.elements)}. Leave those structures out or train from scratch."
         )
     return network.restricted(elements)
+
+
+def origin(start: str) -> dict[str, str]:
+    """Name and SHA-256 of the model started from, for the facts of the new one."""
+    return {"model": Path(start).name, "sha256": load_potential(start).sha256}
 
 
 def residual_energies(network: Potential, zbl: bool, samples: Sequence[Sample]) -> list[float]:

@@ -21,7 +21,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from matplotlib.figure import Figure
 
-from alignn_ff.checkpoint import load_checkpoint
+from alignn_ff.checkpoint import file_sha256, load_checkpoint
 from alignn_ff.errors import (
     CheckpointError,
     ConfigError,
@@ -323,6 +323,7 @@ def test_training_goes_on_from_a_trained_model_for_some_of_its_elements(config, 
     assert torch.allclose(*forces, atol=1e-6)  # nothing but the reference energies has changed yet
     result = train(settings, overwrite=True)
     trained = load_checkpoint(Path(result.folder) / "best_model.safetensors")
+    assert trained.facts["started_from"] == {"model": "best_model.safetensors", "sha256": file_sha256(start)}
     assert trained.facts["training"]["config"]["model"]["hidden_features"] == SMALL_MODEL["hidden_features"]
     assert float((predict(trained.potential, copper[:2]).forces - forces[0]).abs().max()) > 1e-3
 
