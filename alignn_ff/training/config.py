@@ -109,7 +109,7 @@ class TrainConfig(Strict):
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """The config in a YAML or JSON file, with `key.sub=value` overrides on top.
 
-    Relative data paths are taken from the folder of the file.
+    Relative data paths, and that of a model to start from, are taken from the folder of the file.
 
     Raises:
         ConfigError: no such file, not YAML or JSON, or a field at fault.
@@ -119,6 +119,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     for key in ("data", "validation_data", "split_file"):
         if key in fields:
             fields[key] = _beside(path, fields[key])
+    if isinstance(fields.get("start_from"), str) and (path.parent / fields["start_from"]).is_file():
+        fields["start_from"] = str(path.parent / fields["start_from"])  # else the name of a model
     for override in overrides:
         _override(fields, override)
     return parse(TrainConfig, fields, str(path))

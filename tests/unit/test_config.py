@@ -41,6 +41,12 @@ def test_paths_are_taken_from_the_folder_of_the_file(tmp_path):
     assert config.split_file == f"{tmp_path}/ids.json"
 
 
+def test_a_model_to_start_from_is_a_file_beside_the_config_or_a_name(tmp_path):
+    (tmp_path / "before.safetensors").touch()
+    for start, expected in (("before.safetensors", f"{tmp_path}/before.safetensors"), ("universal", "universal")):
+        assert load_config(write(tmp_path, f"data: a.xyz\nstart_from: {start}\n")).start_from == expected
+
+
 def test_overrides_stand_above_the_file(tmp_path):
     overrides = [
         "--loss.force_weight=10",
