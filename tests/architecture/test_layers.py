@@ -13,7 +13,7 @@ LEVELS = (
     "files progress schema device",  # still the floor: they stand on errors alone
     "graph reports",
     "io neighbors models",
-    "evaluate checkpoint",
+    "evaluate checkpoint domain",
     "data pretrained",
     "calculator training export testing",
     "workflows",
@@ -25,7 +25,7 @@ ONLY_IN = {
     "matplotlib": ("reports",),
     "ase": ("io", "data", "calculator", "workflows", "cli", "testing", "pretrained"),
     "torch": (
-        *("graph", "io", "neighbors", "models", "evaluate", "checkpoint", "data", "pretrained", "calculator"),
+        *("graph", "io", "neighbors", "models", "evaluate", "checkpoint", "domain", "data", "pretrained", "calculator"),
         *("training", "export", "testing", "device"),
     ),
     "dgl": ("models.ops_dgl",),
