@@ -20,6 +20,7 @@ from alignn_ff.graph import AtomGraph, edge_vectors
 from alignn_ff.models import Potential, Sum, build
 from alignn_ff.models.base import SYMBOLS, check_elements
 from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.domain import domain_of
 from alignn_ff.training.references import force_scales, least_squares_energies
 from alignn_ff.training.warm_start import origin, residual_energies, started_network
 
@@ -73,6 +74,7 @@ def prepare(config: TrainConfig) -> Prepared:
                 name: sum(len(s.graph.numbers) for s in part) for name, part in zip(Split._fields, parts, strict=True)
             },
         },
+        "domain": domain_of(train).facts(),
     }
     if config.start_from is not None:
         facts["started_from"] = origin(config.start_from)
