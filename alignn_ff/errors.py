@@ -50,6 +50,10 @@ class RunawayError(AlignnFFError):
     """A simulation that left the regime of physics; the last good frame was kept."""
 
 
+class DomainWarning(UserWarning):
+    """A structure unlike those that a model was trained on; it is evaluated all the same."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A bracketed question with the nearest of `known`, whatever its case, or nothing."""
     by_lower = {name.lower(): name for name in known}

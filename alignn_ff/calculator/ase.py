@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from ase.calculators.calculator import (
     register_calculator_class,
 )
 
+from alignn_ff.calculator.guard import DomainGuard
 from alignn_ff.device import DTYPES, choose_device
-from alignn_ff.errors import ConfigError, StructureError
+from alignn_ff.domain import Finding, Limits, from_facts, outside
+from alignn_ff.errors import CheckpointError, ConfigError, StructureError
 from alignn_ff.evaluate import Prediction, evaluate
 from alignn_ff.graph import AtomGraph, concat, edge_vectors, to_device
 from alignn_ff.io import from_ase, matrix_to_voigt
@@ -26,6 +29,8 @@ from alignn_ff.models.base import SYMBOLS, Potential, check_elements
 from alignn_ff.neighbors import connect
 from alignn_ff.neighbors.skin import SkinList
 from alignn_ff.pretrained import default_model, load_potential
+
+log = logging.getLogger(__name__)
 
 _TOO_CLOSE_A = 0.3
 
@@ -43,6 +48,8 @@ class AlignnFFCalculator(Calculator):
         device: "auto" (CUDA where there is one), or anything torch understands.
         dtype: "float32" or "float64"; the precision of the model file unless given.
         skin: Å; neighbour lists are reused until an atom moved half of it. 0 finds neighbours anew every step.
+        domain_check: warn (`DomainWarning`), once a kind, of structures unlike those the model was trained on, where
+            the model says what these were.
     Raises:
         ModelNotFoundError, CheckpointError: no such model, or a damaged one.
         DownloadError: a model that is not on this machine and cannot be downloaded.
@@ -59,15 +66,17 @@ class AlignnFFCalculator(Calculator):
         device: str = "auto",
         dtype: str | None = None,
         skin: float = 0.5,
+        domain_check: bool = True,
     ) -> None:
         super().__init__()
         self.device = choose_device(device)
-        potential, self.provenance = _resolve(model)
+        potential, self.provenance, self.facts = _resolve(model)
         self.potential = potential.to(device=self.device, dtype=_dtype(dtype, potential)).eval().requires_grad_(False)
         self.provenance |= {"device": str(self.device), "dtype": str(self.potential.dtype).removeprefix("torch.")}
         if not skin >= 0.0:
             raise ConfigError(f"skin is {skin} Å; expected 0 or more.")
         self._neighbors = SkinList(**self.potential.wants, skin=skin)
+        self._guard = _guard(self.facts, self.provenance["model"]) if domain_check else None
 
     def calculate(
         self,
@@ -84,8 +93,11 @@ class AlignnFFCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         bare = self._checked(self.atoms, "the structure")
+        searches = self._neighbors.rebuilds
         graph = self._neighbors.connect(bare)
         _check_distances(graph, "the structure")
+        if self._guard is not None:
+            self._guard.follow(graph, rebuilt=self._neighbors.rebuilds > searches)
         self.results = _results(self._predict(graph), 0)
         if "stress" in properties and "stress" not in self.results:
             raise PropertyNotImplementedError("stress needs a volume, and this structure's cell has none.")
@@ -103,9 +115,28 @@ class AlignnFFCalculator(Calculator):
         """
         results: list[dict[str, Any]] = []
         for pack in self._packs(structures, batch_edges):
-            prediction = self._predict(concat(pack))
+            graph = concat(pack)
+            if self._guard is not None:
+                self._guard.check(graph, first=len(results))
+            prediction = self._predict(graph)
             results += [_results(prediction, place, atoms) for place, atoms in _ranges(pack)]
         return results
+
+    def domain_report(self, atoms: Atoms) -> list[Finding]:
+        """Everything of a structure that the training structures of the model had not; nothing is evaluated.
+
+        Raises:
+            CheckpointError: the model does not say what it was trained on.
+            UnknownElementError, StructureError: as in `calculate`.
+        """
+        domain = from_facts(self.facts)
+        if domain is None:
+            raise CheckpointError(
+                f"model {self.provenance['model']} does not say what it was trained on. Models trained with this "
+                "version do; `alignn_ff.training.domain.add_domain` adds it to an older one."
+            )
+        graph = connect(self._checked(atoms, "the structure"), **self.potential.wants)
+        return outside(Limits(domain), graph)
 
     def _packs(self, structures: Sequence[Atoms], batch_edges: int) -> Iterator[list[AtomGraph]]:
         pack: list[AtomGraph] = []
@@ -156,14 +187,23 @@ def _ranges(pack: Sequence[AtomGraph]) -> Iterator[tuple[int, slice]]:
         start = stop
 
 
-def _resolve(model: str | Path | Potential | None) -> tuple[Potential, dict[str, Any]]:
-    """The potential and where it comes from."""
+def _resolve(model: str | Path | Potential | None) -> tuple[Potential, dict[str, Any], dict[str, Any]]:
+    """The potential, where it comes from, and what its file states."""
     if isinstance(model, Potential):
         # A copy: moving it to a device or precision must not reach into the caller's own.
-        return deepcopy(model), {"model": model.name, "sha256": None}
+        return deepcopy(model), {"model": model.name, "sha256": None}, {}
     checkpoint = load_potential(model)
     name = default_model() if model is None else str(model)
-    return checkpoint.potential, {"model": name, "sha256": checkpoint.sha256}
+    return checkpoint.potential, {"model": name, "sha256": checkpoint.sha256}, checkpoint.facts
+
+
+def _guard(facts: Mapping[str, Any], model: str) -> DomainGuard | None:
+    """What warns of structures outside the domain of a model; None where the model does not say what that is."""
+    domain = from_facts(facts)
+    if domain is None:
+        log.info("model %s does not say what it was trained on: no structure is checked against it.", model)
+        return None
+    return DomainGuard(domain, model)
 
 
 def _dtype(name: str | None, potential: Potential) -> torch.dtype:
