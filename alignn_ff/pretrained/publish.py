@@ -17,6 +17,20 @@ from alignn_ff.pretrained.archive import CONFIG, WEIGHTS
 from alignn_ff.pretrained.generations import complete
 from alignn_ff.pretrained.upstream import GRAPH, PURE, SHARED, describe, network_of
 
+_AS_ALWAYS = {
+    "output_features": 1,
+    "link": "identity",
+    "zero_inflated": False,
+    "classification": False,
+    "calculate_gradient": True,
+    "gradwise_weight": 1.0,
+    "stresswise_weight": 0.1,
+    "add_reverse_forces": True,
+    "batch_stress": True,
+    "stress_multiplier": 1.0,
+}
+"""Fields of upstream's model that are the same for every force field here; without some there are no forces."""
+
 _SPECIES_ROWS = 120
 """Rows of the table that upstream's pure model keeps in its state dict."""
 
@@ -74,7 +88,7 @@ def _config(network: dict[str, Any], others: dict[str, dict[str, Any]]) -> dict[
         "name": network["name"],
         "atom_input_features": WIDTHS[network["atom_features"]],
         "three_body_cutoff": network["three_body_cutoff"] or network["cutoff"],
-        "stresswise_weight": 0.1,  # zero would switch stress off
+        **_AS_ALWAYS,
         "use_penalty": penalty is not None,
         **{name: network[name] for name in SHARED},
     }
