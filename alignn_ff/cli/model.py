@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ase.calculators.calculator import BaseCalculator, get_calculator_class, names
+from ase.calculators.calculator import BaseCalculator
 
-from alignn_ff.errors import ConfigError, ModelNotFoundError, did_you_mean
+from alignn_ff.errors import ConfigError
 
 ASE = "ase:"
 
@@ -36,18 +36,8 @@ def load_calculator(
 
 
 def _ase_calculator(name: str) -> tuple[BaseCalculator, dict[str, Any]]:
-    try:
-        calculator_class = get_calculator_class(name)
-    except (ImportError, AttributeError, KeyError, ValueError) as error:
-        raise ModelNotFoundError(
-            f"ASE has no calculator `{name}`{did_you_mean(name, names)}. Examples: ase:emt, ase:lj."
-        ) from error
-    try:
-        calculator = calculator_class()
-    except (TypeError, ValueError, RuntimeError, OSError, LookupError) as error:
-        raise ConfigError(
-            f"ASE's calculator `{name}` cannot be made from its name alone ({error}). Set it up in Python, "
-            "and call the function of the workflow there."
-        ) from error
-    where = f"{calculator_class.__module__}.{calculator_class.__name__}"
+    from alignn_ff.calculator.named import ase_calculator
+
+    calculator = ase_calculator(name)
+    where = f"{type(calculator).__module__}.{type(calculator).__name__}"
     return calculator, {"model": ASE + name, "class": where, "sha256": None}
