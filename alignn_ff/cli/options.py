@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -29,6 +29,20 @@ def setting_parameters(settings_type: type) -> list[inspect.Parameter]:
     """One option per field. Its default is None, so that "not given" is told from "given as the default"."""
     hints = get_type_hints(settings_type)
     return [_parameter(item, value_type(hints[item.name])[0]) for item in fields(settings_type)]
+
+
+def plain_parameters(options_type: type) -> list[inspect.Parameter]:
+    """One parameter per field of a dataclass whose annotations are typer's, in their order."""
+    hints = get_type_hints(options_type, include_extras=True)
+    return [
+        inspect.Parameter(
+            item.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if item.default is MISSING else item.default,
+            annotation=hints[item.name],
+        )
+        for item in fields(options_type)
+    ]
 
 
 def settings_from(settings_type: type[S], given: Mapping[str, Any], config: Path | None) -> S:

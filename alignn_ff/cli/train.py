@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from alignn_ff.training import TrainResult
 
 app = typer.Typer(add_completion=False)
 
@@ -34,9 +37,14 @@ def train(
         typer.echo(to_json(settings))
         return
     result = run_training(settings, overwrite=overwrite, resume=resume, progress=progress_bar)
+    show_training(result, go_on="Go on with --resume.")
+
+
+def show_training(result: TrainResult, *, go_on: str) -> None:
+    """What a training reached and where it lies; ends with the exit code of an interruption where it was one."""
     console = Console()
     if not result.finished:
-        console.print(f"Interrupted; everything is kept in {result.folder}. Go on with --resume.")
+        console.print(f"Interrupted; everything is kept in {result.folder}. {go_on}")
         raise typer.Exit(130)
     console.print(_summary(result.best))
     console.print(f"Best model: {result.folder}/best_model.safetensors (weights, config and facts in one file).")

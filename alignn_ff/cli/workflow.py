@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import time
-from dataclasses import MISSING, Field, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 from alignn_ff.cli.main import INTERRUPTED, NOT_CONVERGED, first_line, say
 from alignn_ff.cli.model import load_calculator
-from alignn_ff.cli.options import command_class, setting_parameters, settings_from
+from alignn_ff.cli.options import command_class, plain_parameters, setting_parameters, settings_from
 from alignn_ff.cli.structure import read_structure, split_index
 from alignn_ff.cli.summary import collected_warnings, show_result, write_summary
 from alignn_ff.errors import RunawayError
@@ -63,25 +63,12 @@ def workflow_command(name: str) -> Any:
         common = Common(**{item.name: given[item.name] for item in fields(Common)})
         _run(name, run, settings_from(settings_type, given, common.config), common)
 
-    parameters = [*_common_parameters(), *setting_parameters(settings_type)]
+    parameters = [*plain_parameters(Common), *setting_parameters(settings_type)]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     single = typer.Typer(add_completion=False)
     single.command(name, cls=command_class(settings_type), help=first_line(WORKFLOWS[name]))(command)
     return typer.main.get_command(single)
-
-
-def _common_parameters() -> list[inspect.Parameter]:
-    hints = get_type_hints(Common, include_extras=True)
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return [
-        inspect.Parameter(item.name, kind, default=_default(item), annotation=hints[item.name])
-        for item in fields(Common)
-    ]
-
-
-def _default(item: Field) -> Any:
-    return inspect.Parameter.empty if item.default is MISSING else item.default
 
 
 def _run(name: str, run: Any, settings: Any, common: Common) -> None:
