@@ -50,6 +50,10 @@ class RunawayError(AlignnFFError):
     """A simulation that left the regime of physics; the last good frame was kept."""
 
 
+class TeacherError(AlignnFFError):
+    """A calculator that was to label structures and fails on most of them, or whose process died."""
+
+
 class DomainWarning(UserWarning):
     """A structure unlike those that a model was trained on; it is evaluated all the same."""
 

@@ -21,6 +21,7 @@ from alignn_ff.workflows import WORKFLOWS
 COMMANDS: dict[str, str] = {
     "train": "alignn_ff.cli.train:app",
     "evaluate": "alignn_ff.cli.evaluate:evaluate",
+    "distill": "alignn_ff.cli.distill:app",
     "models": "alignn_ff.cli.models:models",
 }
 """Name -> "module:object" of a command written by hand: a function, or a `typer.Typer` with sub-commands. The

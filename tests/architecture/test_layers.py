@@ -17,13 +17,14 @@ LEVELS = (
     "data pretrained",
     "calculator training export testing",
     "workflows",
+    "distill",
     "cli",
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
 
 ONLY_IN = {
     "matplotlib": ("reports",),
-    "ase": ("io", "data", "calculator", "workflows", "cli", "testing", "pretrained"),
+    "ase": ("io", "data", "calculator", "workflows", "distill", "cli", "testing", "pretrained"),
     "torch": (
         *("graph", "io", "neighbors", "models", "evaluate", "checkpoint", "domain", "data", "pretrained", "calculator"),
         *("training", "export", "testing", "device"),

@@ -1,0 +1,1 @@
+"""Distillation: sample structures, have any ASE calculator label them, train a potential on the labels."""

@@ -1,0 +1,48 @@
+"""A teacher for `alignn-ff distill`: the universal potential TensorNet-MatPES-PBE of matgl (BSD-3).
+
+    pip install torch==2.13.0 torch-geometric pymatgen lightning e3nn torchdata boto3 huggingface_hub
+    pip install --no-deps matgl==2.0.4
+    alignn-ff distill --teacher examples/teacher_matgl.py:make --elements Na,Mg,Al,O:3,Cl:2 --families 2000 \
+        --workers 4 --output distilled
+
+matgl looks the model up by name and downloads it once; MATGL_TEACHER names another one, or a folder that holds one.
+Labels are those of PBE as the teacher learnt them: Kaplan et al., A Foundational Potential Energy Surface Dataset for
+Materials (MatPES), 2025, gives its errors. Cite them, and state the teacher with whatever you distil.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ase.build import bulk
+from ase.calculators.calculator import Calculator
+
+MODEL = "TensorNet-MatPES-PBE-v2025.1-PES"
+
+NACL_EV_PER_ATOM = -3.358
+"""Energy of NaCl at 5.70 Å by the model above, run with matgl 2.0.4."""
+
+
+def make() -> Calculator:
+    """The teacher, after a look at a compound whose energy is known.
+
+    Raises:
+        RuntimeError: another energy; newer versions of matgl (2.2.1, 4.1.2) load the file and mistake the elements.
+    """
+    os.environ.setdefault("MATGL_BACKEND", "PYG")
+    import matgl
+    import torch
+    from matgl.ext._ase_pyg import PESCalculator
+
+    name = os.environ.get("MATGL_TEACHER", MODEL)
+    calculator = PESCalculator(matgl.load_model(name), stress_unit="eV/A3")
+    calculator.provenance = {"model": os.path.basename(name)}  # kept in provenance.json
+    salt = bulk("NaCl", "rocksalt", a=5.70)
+    salt.calc = calculator
+    energy = salt.get_potential_energy() / len(salt)
+    if abs(energy - NACL_EV_PER_ATOM) > 0.01:
+        raise RuntimeError(
+            f"NaCl has {energy:.3f} eV/atom with matgl {matgl.__version__} and torch {torch.__version__}; "
+            f"{NACL_EV_PER_ATOM} was expected. Install matgl 2.0.4, or change MODEL and the number together."
+        )
+    return calculator
