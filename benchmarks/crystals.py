@@ -22,11 +22,11 @@ from rich.table import Table
 from alignn_ff import run_eos, run_relax
 from alignn_ff.errors import ConfigError, RunawayError, StructureError
 from alignn_ff.progress import track
+from alignn_ff.workflows.elastic import ElasticSettings, run_elastic
 from alignn_ff.workflows.eos import EOSSettings
 from alignn_ff.workflows.relax import RelaxSettings
 from benchmarks.command import add_contenders, end_well, setup_of, write_json
 from benchmarks.contenders import build
-from benchmarks.elasticity import cubic_constants
 from benchmarks.reference_crystals import Crystal, choose_crystals, read_crystals
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ STRAIN = 0.03  # largest of each component at the start
 RATTLE = 0.05  # Å, standard deviation of each coordinate at the start
 RELAX = RelaxSettings(optimizer="BFGS", fmax=0.01, steps=500, cell="full", symprec=0.1)
 EQUATION_OF_STATE = EOSSettings(optimizer="BFGS")
+ELASTICITY = ElasticSettings(relax=False, strain_percent=0.5, fmax=1e-3)
 DEPARTURE = 0.05  # largest strain or displacement (of a bond) by which the relaxed crystal may differ from the ideal
 STIFF = 10.0  # GPa; below this a fraction of a GPa is many per cent, so the mean error is also given without such
 ELASTIC = ("c11", "c12", "c44")
@@ -74,8 +75,14 @@ def _relaxed(crystal: Crystal, calculator: Calculator, seed: int) -> dict[str, A
         return facts | {"status": f"left its structure by {100.0 * away:.0f} %, now {result.space_group_after}"}
     eos = run_eos(_with(result.atoms, calculator), EQUATION_OF_STATE)
     a = eos.volume_a3 ** (1.0 / 3.0)
-    elastic = cubic_constants(_with(crystal.atoms(a), calculator))
-    return facts | {"status": RELAXED, "a": a, "bulk_modulus": eos.bulk_modulus_gpa, **elastic._asdict()}
+    elastic = elastic_constants(_with(crystal.atoms(a), calculator))
+    return facts | {"status": RELAXED, "a": a, "bulk_modulus": eos.bulk_modulus_gpa} | elastic
+
+
+def elastic_constants(atoms: Atoms) -> dict[str, float]:
+    """C11, C12, C44 in GPa of a cubic crystal at rest, the atoms relaxed in the strained cells."""
+    cubic = run_elastic(atoms, ELASTICITY).cubic
+    return {name: getattr(cubic, f"{name}_gpa") for name in ELASTIC}
 
 
 def departure(relaxed: Atoms, ideal: Atoms) -> float:
