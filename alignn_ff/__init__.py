@@ -18,6 +18,7 @@ _PUBLIC = {
     "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
     "run_md": "alignn_ff.workflows.md",
+    "run_phonons": "alignn_ff.workflows.phonons",
     "run_relax": "alignn_ff.workflows.relax",
     "train": "alignn_ff.training",
 }

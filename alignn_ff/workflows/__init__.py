@@ -10,5 +10,6 @@ WORKFLOWS = {
     "md": "alignn_ff.workflows.md:run_md",
     "eos": "alignn_ff.workflows.eos:run_eos",
     "elastic": "alignn_ff.workflows.elastic:run_elastic",
+    "phonons": "alignn_ff.workflows.phonons:run_phonons",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""

@@ -19,6 +19,7 @@ HEAVY = (
     "typer",
     "yaml",
     "jarvis",
+    "phonopy",
     "pooch",
     "requests",
 )

@@ -34,6 +34,8 @@ ONLY_IN = {
     "vesin": ("neighbors.vesin",),
     "safetensors": ("checkpoint",),
     "typer": ("cli",),
+    "phonopy": ("workflows",),
+    "seekpath": ("workflows",),
     "pydantic": ("schema", "models", "training", "workflows", "pretrained"),
     "pooch": ("pretrained.download",),
     "requests": ("pretrained.resume",),
