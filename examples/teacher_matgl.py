@@ -1,13 +1,15 @@
 """A teacher for `alignn-ff distill`: the universal potential TensorNet-MatPES-PBE of matgl (BSD-3).
 
-    pip install torch==2.13.0 torch-geometric pymatgen lightning e3nn torchdata boto3 huggingface_hub
+In an environment that holds alignn_ff:
+
+    pip install torch-geometric pymatgen lightning e3nn torchdata boto3 huggingface_hub
     pip install --no-deps matgl==2.0.4
     alignn-ff distill --teacher examples/teacher_matgl.py:make --elements Na,Mg,Al,O:3,Cl:2 --families 2000 \
         --workers 4 --output distilled
 
 matgl looks the model up by name and downloads it once; MATGL_TEACHER names another one, or a folder that holds one.
-Labels are those of PBE as the teacher learnt them: Kaplan et al., A Foundational Potential Energy Surface Dataset for
-Materials (MatPES), 2025, gives its errors. Cite them, and state the teacher with whatever you distil.
+The labels are PBE as the teacher learnt it: see Kaplan et al., A Foundational Potential Energy Surface Dataset for
+Materials, 2025, for its errors. Cite it, and name the teacher with whatever you distil.
 """
 
 from __future__ import annotations
