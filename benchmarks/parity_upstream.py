@@ -1,0 +1,155 @@
+"""Published ALIGNN models with random weights: this package against the installed upstream package, in float64.
+
+    python -m benchmarks.parity_upstream [--structures 30] [--out FILE]
+
+Needs an environment with alignn 2026.8.11, dgl 1.1.3, matscipy and this package. Each model is made here, written as
+upstream's two files, read by upstream's ASE calculator and read back here; the way back must be equal bit by bit.
+A structure is left out where a model keeps the nearest neighbours and the last of them is no nearer than the next.
+Bars: 1e-9 eV/atom, 1e-8 eV/Å, 1e-8 GPa; 1e-4 of each where upstream rounds its vectors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import covalent_radii
+
+from alignn_ff import AlignnFFCalculator
+from alignn_ff.errors import ConfigError
+from alignn_ff.graph import edge_vectors
+from alignn_ff.io import from_ase
+from alignn_ff.models import Potential, Sum, build
+from alignn_ff.models.base import SYMBOLS
+from alignn_ff.neighbors import connect
+from alignn_ff.pretrained.publish import save_upstream
+from alignn_ff.pretrained.upstream import load_upstream
+from alignn_ff.units import GPA_PER_EV_A3
+from benchmarks.command import end_well, write_json
+
+ELEMENTS = "H Li C N O F Na Al Si P S Cl Ti Fe Ni Cu Mo Ag Ba Au".split()
+SMOOTHED = {"use_cutoff_function": True, "multiply_cutoff": True, "inner_cutoff": 4.0}
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "pure": ("alignn_atomwise_pure", {"neighbor_strategy": "pure_torch"}),
+    "pure, 52 neighbours": ("alignn_atomwise_pure", {"max_neighbors": 52, **SMOOTHED}),
+    "DGL, torch_graph": ("alignn_atomwise", {"neighbor_strategy": "torch_graph"}),
+    "DGL, fast_graph": ("alignn_atomwise", {"neighbor_strategy": "fast_graph", "max_neighbors": 20}),
+    "DGL, k-nearest": ("alignn_atomwise", {"neighbor_strategy": "k-nearest", "cutoff": 8.0, "max_neighbors": 12}),
+    "DGL, radius_graph": ("alignn_atomwise", {"neighbor_strategy": "radius_graph"}),
+}
+ROUNDED = ("DGL, k-nearest", "DGL, radius_graph")
+"""Whose vectors upstream takes through rounded fractional coordinates, or through float32."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Largest differences over all structures; bars in the order of the module's docstring."""
+
+    case: str
+    structures: int
+    energy_ev_per_atom: float
+    forces_ev_a: float
+    stress_gpa: float
+    comes_back_bit_equal: bool
+
+    def passes(self) -> bool:
+        """Whether every bar is kept."""
+        bars = (1e-4,) * 3 if self.case in ROUNDED else (1e-9, 1e-8, 1e-8)
+        found = (self.energy_ev_per_atom, self.forces_ev_a, self.stress_gpa)
+        return self.comes_back_bit_equal and all(a <= b for a, b in zip(found, bars, strict=True))
+
+
+def structures(count: int, seed: int = 1) -> list[Atoms]:
+    """Random triclinic cells of 2 to 12 atoms of three elements, on displaced sites of a grid a bond wide."""
+    rng = np.random.default_rng(seed)
+    sites = np.stack(np.meshgrid(range(2), range(2), range(3), indexing="ij"), axis=-1).reshape(-1, 3)
+    found = []
+    for _ in range(count):
+        symbols = rng.choice(rng.choice(ELEMENTS, 3, replace=False), rng.integers(2, 13))
+        bond = 2 * max(covalent_radii[SYMBOLS.index(symbol)] for symbol in symbols)
+        deform = bond * (np.eye(3) + 0.08 * rng.normal(size=(3, 3)))
+        chosen = rng.permutation(sites)[: len(symbols)] + 0.3 + 0.1 * rng.uniform(-1, 1, (len(symbols), 3))
+        found.append(Atoms(symbols, cell=np.array([2, 2, 3])[:, None] * deform, positions=chosen @ deform, pbc=True))
+    return found
+
+
+def cuts_a_tie(atoms: Atoms, count: int | None) -> bool:
+    """Whether the last of `count` neighbours of an atom is as far as the next, which leaves the choice to rounding."""
+    if count is None:
+        return False
+    graph = connect(from_ase(atoms), 14.0)
+    lengths = edge_vectors(graph).norm(dim=1)
+    ordered = [lengths[graph.edge_src == atom].sort().values for atom in range(len(atoms))]
+    return any(float(d[count] - d[count - 1]) < 1e-5 for d in ordered)
+
+
+def potential(name: str, fields: dict[str, Any], seed: int = 0) -> Potential:
+    """A legacy model with random weights, livelier than those it is initialised with, and its short range."""
+    torch.manual_seed(seed)
+    elements = SYMBOLS[1:101]
+    network = build({"name": name, "mode": "legacy", "elements": elements, "hidden_features": 32, **fields})
+    for parameter in network.parameters():
+        parameter.data.mul_(1.5 if parameter.ndim == 2 else 1.0)
+    pure = name.endswith("pure")
+    terms: list[dict[str, Any]] = [{"name": "legacy_penalty", "factor": 0.1, "threshold": 1.0}]
+    terms += [{"name": "legacy_zbl", "cutoff": 0.9}] if pure else []
+    return Sum([network, *(build({**term, "elements": elements}) for term in terms)]).to(torch.float64)
+
+
+def compare(case: str, many: list[Atoms]) -> Errors:
+    """One model by both packages."""
+    from alignn.ff.calculators import AlignnAtomwiseCalculator
+
+    ours = potential(*CASES[case])
+    many = [atoms for atoms in many if not cuts_a_tie(atoms, CASES[case][1].get("max_neighbors"))]
+    with TemporaryDirectory() as folder:
+        save_upstream(Path(folder) / "model", ours)
+        theirs = AlignnAtomwiseCalculator(path=f"{folder}/model", device="cpu")
+        again = load_upstream(Path(folder) / "model").potential
+    equal = all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), again.state_dict().values(), strict=True))
+    worst = np.zeros(3)
+    for atoms, found in zip(many, AlignnFFCalculator(ours, device="cpu").evaluate(many), strict=True):
+        theirs.calculate(atoms)
+        expected = theirs.results
+        errors = [
+            abs(found["energy"] - expected["energy"]) / len(atoms),
+            np.abs(found["forces"] - expected["forces"]).max(),
+            np.abs(found["stress"] - expected["stress"]).max() * GPA_PER_EV_A3,
+        ]
+        worst = np.maximum(worst, errors)
+    return Errors(case, len(many), *worst.tolist(), equal)
+
+
+def run() -> None:
+    """Print the table, write JSON where asked; a missed bar ends in a non-zero exit."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--structures", type=int, default=30)
+    parser.add_argument("--out", help="JSON file to write")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_default_dtype(torch.float64)  # the only way to make upstream compute in float64
+    many = structures(arguments.structures)
+    print(f"{'':22} {'cells':>5} {'eV/atom':>9} {'eV/Å':>9} {'GPa':>9}  read back")
+    rows = []
+    for case in CASES:
+        row = compare(case, many)
+        rows.append(row)
+        found = f"{row.energy_ev_per_atom:9.1e} {row.forces_ev_a:9.1e} {row.stress_gpa:9.1e}"
+        print(f"{case:22} {row.structures:5} {found}  {'bit-equal' if row.comes_back_bit_equal else 'differs'}")
+    if arguments.out:
+        write_json(arguments.out, {"structures": len(many), "rows": [asdict(row) for row in rows]})
+    failed = [row.case for row in rows if not row.passes()]
+    if failed:
+        raise ConfigError(f"over the bar: {', '.join(failed)}.")
+
+
+if __name__ == "__main__":
+    end_well(run)
