@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CRYSTALS = "Al,Ba,Th,Cu,Au,Pt,Ni,W,Nb,Si,Ge,LiF,NaCl,MgO,SrTe,LaN,ZrC,SiC,GaAs,InP"
 LEAST_ATOMS = 50
 LIGHT = 20.0  # u; crystals with a lighter atom get the shorter time step
+SHORTEST = 1.0  # ps
 FRAMES = 100  # of a trajectory that are looked at
 TOO_HOT = 0.2  # mean temperature may be off the target by this share
 TOO_CLOSE = 0.6  # of the sum of two covalent radii
@@ -106,12 +107,12 @@ def run(task: Task) -> dict[str, Any]:
 
 
 def _measured(atoms: Atoms, settings: MDSettings) -> dict[str, Any]:
-    from ase.io import read
+    from ase.io import iread
 
     at_rest = atoms.get_potential_energy() / len(atoms)
     with TemporaryDirectory() as folder:
         result = run_md(atoms, settings, folder=folder)
-        frames = read(Path(folder) / "trajectory.extxyz", ":")
+        frames = list(iread(Path(folder) / "trajectory.extxyz"))
     if not result.completed:
         raise KeyboardInterrupt
     facts = {
@@ -194,8 +195,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    if args.workers < 1 or not args.ps > 0.0:
-        raise ConfigError(f"--workers {args.workers}, --ps {args.ps}: at least one process and some time are needed.")
+    if args.workers < 1 or not args.ps >= SHORTEST:
+        raise ConfigError(
+            f"--workers {args.workers}, --ps {args.ps:g}: at least one process and {SHORTEST:g} ps are needed; before "
+            "that the temperature still tells of the start."
+        )
     os.environ["OMP_NUM_THREADS"] = "1"  # for the processes to come
     setup, crystals = setup_of(args), choose_crystals(args.only.split(","))
     how = (setup, args.temperature, args.ps, args.seed)
