@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from alignn_ff.data.dataset import Dataset
+from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.data.sources import Sample
 from alignn_ff.errors import ConfigError
 from alignn_ff.evaluate import Want, evaluate
@@ -61,11 +61,13 @@ def residual_energies(network: Potential, zbl: bool, samples: Sequence[Sample]) 
     """Energy per atom of each element, eV, that fits best what the network and its core leave of the total energies."""
     terms = [network, build({"name": "zbl", "elements": list(network.elements)})] if zbl else [network]
     potential = Sum(terms)
-    data = Dataset(samples, **potential.wants, memory_mb=0.0)
-    rest = []
-    for index, sample in enumerate(samples):
-        energy = evaluate(potential, data.graph(index), want=Want.ENERGY).energy
-        rest.append(sample._replace(targets=sample.targets._replace(energy=sample.targets.energy - energy)))
+    data = Dataset(samples, **potential.wants)
+    rest = list(samples)
+    for batch in data.batches(Budget(structures=1024, edges=50_000)):
+        energies = evaluate(potential, data.batch(batch).graph, want=Want.ENERGY).energy
+        for index, energy in zip(batch, energies, strict=True):
+            targets = samples[index].targets
+            rest[index] = samples[index]._replace(targets=targets._replace(energy=targets.energy - energy))
     return least_squares_energies(rest, network.elements)
 
 
