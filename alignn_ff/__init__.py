@@ -19,6 +19,7 @@ _PUBLIC = {
     "run_eos": "alignn_ff.workflows.eos",
     "run_md": "alignn_ff.workflows.md",
     "run_phonons": "alignn_ff.workflows.phonons",
+    "run_qha": "alignn_ff.workflows.qha",
     "run_relax": "alignn_ff.workflows.relax",
     "train": "alignn_ff.training",
 }

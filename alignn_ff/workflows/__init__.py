@@ -11,5 +11,6 @@ WORKFLOWS = {
     "eos": "alignn_ff.workflows.eos:run_eos",
     "elastic": "alignn_ff.workflows.elastic:run_elastic",
     "phonons": "alignn_ff.workflows.phonons:run_phonons",
+    "qha": "alignn_ff.workflows.qha:run_qha",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""

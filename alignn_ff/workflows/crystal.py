@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ase import Atoms
@@ -63,6 +63,17 @@ def reference_crystal(atoms: Atoms, settings: CrystalSettings, *, needs_stress: 
 def relax_atoms(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
     """The atoms relaxed within a cell that stays as it is."""
     result = run_relax(atoms, RelaxSettings(**_method(settings), cell="none"))
+    if result.outcome == "interrupted":
+        raise KeyboardInterrupt
+    return result
+
+
+def relax_shape(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
+    """Atoms and shape of the cell relaxed at its volume, the space group kept; as given where `relax` is off."""
+    how = _how(settings)
+    if settings.relax:
+        how = replace(how, pressure_gpa=0.0, constant_volume=any_stress(working_copy(atoms)) is not None)
+    result = run_relax(atoms, how)
     if result.outcome == "interrupted":
         raise KeyboardInterrupt
     return result

@@ -12,9 +12,6 @@ from alignn_ff.workflows.result import Table
 MESH_LENGTH_A = 100.0
 """Default mesh: as many points along a reciprocal vector as this is longer than the cell in that direction."""
 
-MODE_CUTOFF_THZ = 1e-3
-"""Slower modes have no part in thermal properties: translations at Γ, which would count as infinitely soft."""
-
 PROJECTION_WIDTH = 2.0
 """Width of the Gaussian that shares the density of states among elements, in steps of its frequencies."""
 
@@ -42,9 +39,10 @@ def density_of_states(phonon: Any) -> Table:
 def thermal_properties(phonon: Any, temperatures_k: NDArray) -> Table:
     """Columns temperature_k, free_energy_kj_per_mol, entropy_j_per_k_mol, heat_capacity_j_per_k_mol.
 
-    Needs `run_mesh`. Of the vibrations alone, at constant volume, per mole of primitive cells.
+    Needs `run_mesh`. Of the vibrations alone, at constant volume, per mole of primitive cells. Translations (at Γ) have
+    no part in them, nor have imaginary modes.
     """
-    found = phonon.run_thermal_properties(temperatures=temperatures_k, cutoff_frequency=MODE_CUTOFF_THZ)
+    found = phonon.run_thermal_properties(temperatures=temperatures_k, exclude_gamma_acoustic=True)
     return {
         "temperature_k": np.array(found.temperatures),
         "free_energy_kj_per_mol": np.array(found.free_energy),
