@@ -7,7 +7,6 @@ from ase import Atoms
 from ase.build import molecule
 from ase.collections import g2
 from ase.data import covalent_radii
-from ase.neighborlist import neighbor_list
 
 from alignn_ff.distill.palette import Palette, decorated, resized
 
@@ -47,17 +46,20 @@ def random_molecule(palette: Palette, rng: np.random.Generator, *, alike: bool) 
 
 
 def _pushed_apart(box: Atoms) -> Atoms:
-    """`box` after at most 60 rounds in which pairs that are too close step back from each other."""
+    """`box`, whose vectors are orthogonal, after at most 60 rounds in which pairs that are too close step back."""
+    lengths = box.cell.lengths()
     radii = covalent_radii[box.numbers]
-    search = 2.0 * _CLOSEST * float(radii.max())
+    wanted = _CLOSEST * (radii[:, None] + radii)
+    positions = box.positions.copy()
     for _ in range(60):
-        first, second, distances, vectors = neighbor_list("ijdD", box, search)
-        gap = _CLOSEST * (radii[first] + radii[second]) - distances
-        close = (gap > 0.0) & (distances > 0.0)
-        if not close.any():
+        vectors = positions[:, None] - positions
+        vectors -= lengths * np.round(vectors / lengths)  # to the nearest image
+        distances = np.linalg.norm(vectors, axis=2)
+        np.fill_diagonal(distances, np.inf)
+        gaps = np.maximum(wanted - distances, 0.0)
+        if not gaps.any():
             break
-        steps = np.zeros_like(box.positions)
-        np.add.at(steps, first[close], -(0.35 * gap / np.maximum(distances, 1e-9))[close, None] * vectors[close])
-        box.positions += steps
+        positions += ((0.35 * gaps / distances)[:, :, None] * vectors).sum(axis=1)
+    box.positions = positions
     box.wrap()
     return box

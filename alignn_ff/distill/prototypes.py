@@ -128,6 +128,16 @@ def build_prototype(name: str) -> Atoms:
     return _primitive(name).copy()
 
 
+@cache
+def fitting_prototypes(max_elements: int, max_atoms: int) -> tuple[str, ...]:
+    """Names of those with at most so many elements, and atoms in the primitive cell."""
+    return tuple(
+        name
+        for name, prototype in PROTOTYPES.items()
+        if len(prototype.elements) <= max_elements and len(_primitive(name)) <= max_atoms
+    )
+
+
 def _cell_parameters(prototype: Prototype) -> list[float]:
     """a, b, c in Å and α, β, γ in degrees, from the crystal system of the space group."""
     gamma = 120.0 if 143 <= prototype.space_group <= 194 else 90.0

@@ -10,7 +10,7 @@ from ase import Atoms
 from alignn_ff.distill.packing import random_molecule, random_packing
 from alignn_ff.distill.palette import Palette, decorated, mixed, resized
 from alignn_ff.distill.perturb import enlarged, rattled
-from alignn_ff.distill.prototypes import PROTOTYPES, build_prototype
+from alignn_ff.distill.prototypes import build_prototype, fitting_prototypes
 from alignn_ff.distill.settings import DistillSettings
 
 
@@ -58,17 +58,21 @@ def begin(number: int, material: Material, rng: np.random.Generator) -> Start:
 def _crystal(material: Material, rng: np.random.Generator, *, alike: bool, mix: bool) -> Start:
     """A prototype or a given crystal with new elements, resized for them and slightly rattled."""
     settings, palette, _ = material
-    candidates = crystals(material)
-    source, atoms = candidates[rng.integers(len(candidates))]
+    source, atoms = _model(material, rng)
     atoms = decorated(atoms, palette, rng, alike=alike)
     if mix:
         atoms = mixed(enlarged(atoms, 8, settings.max_atoms), palette, rng)
     return Start(rattled(resized(atoms, rng.uniform(0.92, 1.15)), 0.02, rng), source, "crystal")
 
 
-def crystals(material: Material) -> list[tuple[str, Atoms]]:
-    """Prototypes and given crystals that are small enough and have no more elements than the palette."""
-    known = [(name, build_prototype(name)) for name in PROTOTYPES]
-    given = [(source, atoms) for source, atoms in material.given if atoms.pbc.all()]
+def _model(material: Material, rng: np.random.Generator) -> tuple[str, Atoms]:
+    """A prototype or a given crystal, small enough and with no more elements than the palette."""
     elements, largest = len(material.palette.symbols), material.settings.max_atoms
-    return [(name, a) for name, a in known + given if len(a) <= largest and len(set(a.symbols)) <= elements]
+    names = fitting_prototypes(elements, largest)
+    given = [
+        (source, atoms)
+        for source, atoms in material.given
+        if atoms.pbc.all() and len(atoms) <= largest and len(set(atoms.symbols)) <= elements
+    ]
+    place = int(rng.integers(len(names) + len(given)))
+    return (names[place], build_prototype(names[place])) if place < len(names) else given[place - len(names)]

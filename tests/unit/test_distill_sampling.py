@@ -102,7 +102,7 @@ def test_packings_are_dense_and_do_not_overlap():
         box = random_packing(ALKALI_AND_HALOGENS, 24, rng(seed))
         spheres = 4.0 / 3.0 * np.pi * (covalent_radii[box.numbers] ** 3).sum()
         assert 1.3 <= box.get_volume() / spheres <= 3.0 and 6 <= len(box) <= 16
-        assert closeness(box) > 0.8
+        assert closeness(box) > 0.75
 
 
 def test_molecules_are_open_and_bonded():
