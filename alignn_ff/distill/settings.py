@@ -43,3 +43,5 @@ class DistillSettings:
         ):
             if sum(getattr(self, name) for name in names) > 1 + 1e-9:
                 raise ConfigError(f"{' + '.join(names)} is more than 1. Lower them.")
+        if self.md_every > self.md_steps:
+            raise ConfigError(f"md_every = {self.md_every} is more than md_steps = {self.md_steps}: no frame is kept.")

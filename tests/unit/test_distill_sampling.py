@@ -195,6 +195,7 @@ def test_crystals_fit_palette_and_size():
         ({"slab_share": 1.5}, "more than 1"),
         ({"max_atoms": 1}, "at least 2"),
         ({"max_force": 0.0}, "more than 0"),
+        ({"md_steps": 3}, "no frame is kept"),
     ],
 )
 def test_settings_that_make_no_sense(values, message):
