@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,18 @@ from alignn_ff.graph import AtomGraph, concat, edge_vectors
 from alignn_ff.io import from_ase
 from alignn_ff.models import Potential
 from alignn_ff.neighbors import connect
+from alignn_ff.probes import (
+    STRAINS,
+    Properties,
+    Twin,
+    displaced,
+    permuted,
+    repeated,
+    rotated,
+    shifted,
+    strained,
+    translated,
+)
 
 
 class Tolerances(NamedTuple):
@@ -75,13 +88,8 @@ def check_forces(
     forces = predict(potential, [atoms]).forces
     assert forces is not None, "no forces were predicted"
     chosen = np.random.default_rng(seed).permutation(3 * len(atoms))[:components]
-
-    def displaced(component: int, step: float) -> Atoms:
-        moved = atoms.copy()
-        moved.positions[component // 3, component % 3] += step
-        return moved
-
-    numeric = -_differentiate(potential, displaced, chosen, _STEP_A)
+    moved = [partial(displaced, atoms, int(component)) for component in chosen]
+    numeric = -_differentiate(potential, moved, _STEP_A)
     scale = max(float(forces.abs().max()), _FORCE_FLOOR)
     error = float((forces.reshape(-1)[torch.from_numpy(chosen)] - numeric).abs().max()) / scale
     return _at_most(error, limits.derivative, "forces against finite differences, relative")
@@ -94,18 +102,9 @@ def check_stress(potential: Potential, atoms: Atoms, *, limits: Tolerances = STA
         assert stress is None, f"the structure has no volume, but a stress of {stress} was predicted"
         return 0.0
     assert stress is not None, "the structure has a volume, but no stress was predicted"
-    pairs = [(a, b) for a in range(3) for b in range(a + 1)]
-
-    def strained(place: int, step: float) -> Atoms:
-        strain = np.zeros((3, 3))
-        strain[pairs[place]] = step
-        deformed = atoms.copy()
-        deformed.set_cell(atoms.cell.array @ (np.eye(3) + 0.5 * (strain + strain.T)), scale_atoms=False)
-        deformed.positions = atoms.positions @ (np.eye(3) + 0.5 * (strain + strain.T))
-        return deformed
-
-    numeric = _differentiate(potential, strained, range(len(pairs)), _STRAIN_STEP) / atoms.get_volume()
-    found = torch.stack([stress[0, a, b] for a, b in pairs])
+    deformed = [partial(strained, atoms, axes) for axes in STRAINS]
+    numeric = _differentiate(potential, deformed, _STRAIN_STEP) / atoms.get_volume()
+    found = torch.stack([stress[0, a, b] for a, b in STRAINS])
     scale = max(float(stress.abs().max()), _STRESS_FLOOR)
     assert torch.equal(stress, stress.transpose(1, 2)), "the stress is not symmetric"
     error = float((found - numeric).abs().max()) / scale
@@ -126,9 +125,7 @@ def check_net_force(potential: Potential, atoms: Atoms, *, limits: Tolerances = 
 
 def check_translation(potential: Potential, atoms: Atoms, *, limits: Tolerances = STANDARD) -> float:
     """Nothing changes when everything moves by one vector."""
-    moved = atoms.copy()
-    moved.positions += [3.21, -7.65, 12.3]
-    return _same(predict(potential, [atoms]), predict(potential, [moved]), limits.symmetry, "translation")
+    return _answers(potential, atoms, translated(atoms), limits.symmetry, "translation")
 
 
 def check_rotation(
@@ -140,65 +137,30 @@ def check_rotation(
     limits: Tolerances = STANDARD,
 ) -> float:
     """Energy stays, forces and stress turn along, under a random rotation, or one with a reflection."""
-    turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
-    turn *= np.sign(np.linalg.det(turn)) * (-1 if improper else 1)
-    turned = atoms.copy()
-    turned.set_cell(atoms.cell.array @ turn)
-    turned.positions = atoms.positions @ turn
-    matrix = torch.from_numpy(turn)
-    before = predict(potential, [atoms])
-    expected = before._replace(
-        forces=_forces(before) @ matrix,
-        stress=None if before.stress is None else matrix.T @ before.stress @ matrix,
-    )
-    what = "reflection" if improper else "rotation"
-    return _same(expected, predict(potential, [turned]), limits.symmetry, what)
+    twin = rotated(atoms, improper=improper, seed=seed)
+    return _answers(potential, atoms, twin, limits.symmetry, "reflection" if improper else "rotation")
 
 
 def check_permutation(potential: Potential, atoms: Atoms, *, seed: int = 0, limits: Tolerances = STANDARD) -> float:
     """The order of the atoms does not matter."""
-    order = np.random.default_rng(seed).permutation(len(atoms))
-    before = predict(potential, [atoms])
-    expected = before._replace(atom_energy=before.atom_energy[order], forces=_forces(before)[order])
-    return _same(expected, predict(potential, [atoms[order]]), limits.symmetry, "permutation")
+    return _answers(potential, atoms, permuted(atoms, seed=seed), limits.symmetry, "permutation")
 
 
 def check_lattice_shift(potential: Potential, atoms: Atoms, *, seed: int = 0, limits: Tolerances = STANDARD) -> float:
     """It does not matter which periodic image of an atom is the one in the list."""
-    rng = np.random.default_rng(seed)
-    moved = atoms.copy()
-    moved.positions[rng.integers(len(atoms))] += (rng.integers(1, 4, 3) * atoms.pbc) @ atoms.cell.array
-    return _same(predict(potential, [atoms]), predict(potential, [moved]), limits.symmetry, "lattice shift")
+    return _answers(potential, atoms, shifted(atoms, seed=seed), limits.symmetry, "lattice shift")
 
 
 def check_supercell(potential: Potential, atoms: Atoms, *, limits: Tolerances = STANDARD) -> float:
     """A supercell has the energy and stress of its parts, and every copy of an atom the same force."""
-    repeats = np.where(atoms.pbc, (2, 1, 3), 1)
-    copies = int(repeats.prod())
-    one = predict(potential, [atoms])
-    expected = Prediction(
-        energy=one.energy * copies,
-        atom_energy=one.atom_energy.repeat(copies),
-        forces=_forces(one).repeat(copies, 1),
-        stress=one.stress,
-    )
-    found = predict(potential, [atoms.repeat(repeats)])
-    return _same(expected, found, limits.symmetry, f"supercell {repeats.tolist()}")
+    return _answers(potential, atoms, repeated(atoms), limits.symmetry, "supercell")
 
 
 def check_batch(potential: Potential, structures: Sequence[Atoms], *, limits: Tolerances = STANDARD) -> float:
     """Structures evaluated together give what each gives alone; no energy depends on a batch mate."""
-    alone = [predict(potential, [atoms]) for atoms in structures]
-    together = predict(potential, structures)
-    missing = torch.full((1, 3, 3), torch.nan, dtype=torch.float64)
-    stresses = torch.cat([missing if p.stress is None else p.stress for p in alone])
-    expected = Prediction(
-        energy=torch.cat([p.energy for p in alone]),
-        atom_energy=torch.cat([p.atom_energy for p in alone]),
-        forces=torch.cat([_forces(p) for p in alone]),
-        stress=None if all(p.stress is None for p in alone) else stresses,
-    )
-    return _same(expected, together, limits.symmetry, "batch")
+    alone = [_properties(potential, [atoms])[0] for atoms in structures]
+    together = _properties(potential, structures)
+    return max(_same(*pair, limits.symmetry, "batch") for pair in zip(alone, together, strict=True))
 
 
 def check_fragments(potential: Potential, one: Atoms, other: Atoms, *, limits: Tolerances = STANDARD) -> float:
@@ -207,13 +169,13 @@ def check_fragments(potential: Potential, one: Atoms, other: Atoms, *, limits: T
     away = other.copy()
     size = np.ptp(one.positions, axis=0).max() + np.ptp(other.positions, axis=0).max()
     away.positions += one.positions.mean(0) - other.positions.mean(0) + [size + potential.cutoff, 0.0, 0.0]
-    parts = [predict(potential, [one]), predict(potential, [other])]
-    expected = Prediction(
-        energy=parts[0].energy + parts[1].energy,
-        atom_energy=torch.cat([p.atom_energy for p in parts]),
-        forces=torch.cat([_forces(p) for p in parts]),
+    both, *parts = (_properties(potential, [atoms])[0] for atoms in (one + away, one, other))
+    expected = Properties(
+        energy=sum(part.energy for part in parts),
+        forces=np.concatenate([part.forces for part in parts]),
+        energies=np.concatenate([part.energies for part in parts if part.energies is not None]),
     )
-    return _same(expected, predict(potential, [one + away]), limits.symmetry, "far fragments")
+    return _same(expected, both, limits.symmetry, "far fragments")
 
 
 def check_isolated_atoms(
@@ -297,18 +259,13 @@ def check_all(potential: Potential, atoms: Atoms, *, limits: Tolerances = STANDA
     return errors
 
 
-def _differentiate(
-    potential: Potential,
-    displaced: Callable[[int, float], Atoms],
-    places: Sequence[int] | np.ndarray,
-    step: float,
-) -> Tensor:
-    """dE/dx for each of `places`; `displaced(place, dx)` is the structure to evaluate."""
-    structures = [displaced(int(place), k * step) for place in places for k, _ in _STENCIL]
+def _differentiate(potential: Potential, changes: Sequence[Callable[[float], Atoms]], step: float) -> Tensor:
+    """dE/dx for each of `changes`, which make a structure of x."""
+    structures = [change(k * step) for change in changes for k, _ in _STENCIL]
     energies = predict(potential, structures, want=Want.ENERGY).atom_energy
     weights = torch.tensor([weight for _, weight in _STENCIL], dtype=torch.float64)
     # Differences atom by atom: totals of hundreds of eV would cost three digits.
-    by_atom = energies.reshape(len(places), len(_STENCIL), -1)
+    by_atom = energies.reshape(len(changes), len(_STENCIL), -1)
     return torch.einsum("pka,k->pa", by_atom - by_atom[:, :1], weights).sum(1) / step
 
 
@@ -341,20 +298,38 @@ def _jump(samples: Sequence[Tensor]) -> Tensor:
     return (2 * samples[2] - samples[3]) - (2 * samples[1] - samples[0])
 
 
-def _same(expected: Prediction, found: Prediction, limit: float, what: str) -> float:
+def _properties(potential: Potential, structures: Sequence[Atoms]) -> list[Properties]:
+    """What `potential` says of each of several structures that it sees at once."""
+    found = predict(potential, structures)
+    ends = np.cumsum([len(atoms) for atoms in structures])[:-1]
+    forces, energies = (np.split(t.numpy(), ends) for t in (_forces(found), found.atom_energy))
+    stresses = [None] * len(structures) if found.stress is None else [_known(stress) for stress in found.stress]
+    parts = zip(found.energy.tolist(), forces, stresses, energies, strict=True)
+    return [Properties(*part) for part in parts]
+
+
+def _known(stress: Tensor) -> np.ndarray | None:
+    """A stress; None of a structure without a volume, whose place in a batch holds NaN."""
+    return None if bool(torch.isnan(stress).any()) else stress.numpy()
+
+
+def _answers(potential: Potential, atoms: Atoms, twin: Twin, limit: float, what: str) -> float:
+    """The twin of a structure has the properties it must have, given those of the structure."""
+    before, after = (_properties(potential, [one])[0] for one in (atoms, twin.atoms))
+    return _same(twin.expected(before), after, limit, what)
+
+
+def _same(expected: Properties, found: Properties, limit: float, what: str) -> float:
     largest = 0.0
     for name, value in expected._asdict().items():
         other = getattr(found, name)
         assert (value is None) == (other is None), f"{what}: {name} is {other}; expected {value}"
         if value is None:
             continue
+        value, other = np.asarray(value), np.asarray(other)
         assert value.shape == other.shape, f"{what}: {name} has shape {other.shape}; expected {value.shape}"
-        absent = torch.isnan(value)
-        assert torch.equal(absent, torch.isnan(other)), f"{what}: {name} is NaN in other places"
-        error = (other - value)[~absent].abs()
-        scale = max(1.0, float(value[~absent].abs().max())) if error.numel() else 1.0
-        if error.numel():
-            largest = max(largest, _at_most(float(error.max()) / scale, limit, f"{what}: change of {name}"))
+        scale = max(1.0, float(np.abs(value).max()))
+        largest = max(largest, _at_most(float(np.abs(other - value).max()) / scale, limit, f"{what}: change of {name}"))
     return largest
 
 

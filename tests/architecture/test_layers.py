@@ -12,7 +12,7 @@ LEVELS = (
     "_version errors units",
     "files progress schema device",  # still the floor: they stand on errors alone
     "graph reports",
-    "io neighbors models",
+    "io neighbors models probes",
     "evaluate checkpoint domain",
     "data pretrained",
     "calculator training export testing",
@@ -24,7 +24,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names.spl
 
 ONLY_IN = {
     "matplotlib": ("reports",),
-    "ase": ("io", "data", "calculator", "workflows", "distill", "cli", "testing", "pretrained"),
+    "ase": ("io", "probes", "data", "calculator", "workflows", "distill", "cli", "testing", "pretrained"),
     "torch": (
         *("graph", "io", "neighbors", "models", "evaluate", "checkpoint", "domain", "data", "pretrained", "calculator"),
         *("training", "export", "testing", "device"),
