@@ -16,7 +16,7 @@ from alignn_ff.workflows.batch import evaluate_each
 from alignn_ff.workflows.crystal import CrystalSettings
 from alignn_ff.workflows.frames import append_frame, growing_file, max_norm, stored_forces
 from alignn_ff.workflows.settings import reject_unused, setting
-from alignn_ff.workflows.supercell import chosen_supercell, force_range_a
+from alignn_ff.workflows.supercell import chosen_supercell, force_range_a, warn_if_short
 
 LONGEST_DISPLACEMENT_A = 0.2
 
@@ -34,7 +34,7 @@ class HarmonicSettings(CrystalSettings):
         None, "How far force constants reach; by default 1.5 cutoffs of the model, at least 5 Å.", unit="Å", above=0
     )
     max_atoms: int = setting(400, "Largest supercell that rule may choose, in atoms.", at_least=1)
-    displacement_a: float = setting(0.01, "Length of the displacements.", unit="Å", above=0)
+    displacement_a: float = setting(0.01, "Length of the displacements.", unit="Å", above=0, alias="--displacement")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,9 +65,11 @@ class Harmonic(NamedTuple):
 
 def supercell_matrix(crystal: Atoms, settings: HarmonicSettings, calculator: Any) -> NDArray:
     """Supercell matrix [3, 3] as asked for or chosen; rows are its vectors in terms of the cell's."""
-    if settings.supercell is not None:
-        return np.diag(settings.supercell)
     range_a = force_range_a(calculator) if settings.range_a is None else settings.range_a
+    if settings.supercell is not None:
+        matrix = np.diag(settings.supercell)
+        warn_if_short(crystal, matrix, range_a, "Repeat the cell more often.")
+        return matrix
     return chosen_supercell(crystal, range_a, settings.max_atoms)
 
 

@@ -38,20 +38,27 @@ def chosen_supercell(atoms: Atoms, range_a: float, max_atoms: int) -> NDArray:
     """
     operation = _shortest_vectors(atoms.cell[:])
     lengths = np.linalg.norm(operation @ atoms.cell[:], axis=1)
-    wanted = reach = 2.0 * range_a
+    reach = 2.0 * range_a
     multiples = _multiples(lengths, reach)
     while len(atoms) * multiples.prod() > max_atoms and multiples.max() > 1:
         reach = ((multiples - 1) * lengths).max()
         multiples = _multiples(lengths, reach)
-    if reach < wanted:
+    matrix = multiples[:, None] * operation
+    warn_if_short(atoms, matrix, range_a, f"Let max_atoms be larger than {max_atoms}.")
+    return matrix
+
+
+def warn_if_short(atoms: Atoms, matrix: NDArray, range_a: float, advice: str) -> None:
+    """Say so where a vector of the supercell is shorter than twice `range_a`."""
+    shortest = np.linalg.norm(matrix @ atoms.cell[:], axis=1).min()
+    if shortest < 2.0 * range_a * (1.0 - SLACK):
         log.warning(
-            "a supercell of at most %d atoms has vectors no longer than %.2f Å, where twice the range of the forces is "
-            "%.2f Å: force constants overlap with their images. Let max_atoms be larger.",
-            max_atoms,
-            (multiples * lengths).min(),
-            wanted,
+            "the supercell is %.2f Å long where twice the range of the forces is %.2f Å: force constants overlap with "
+            "those of images, and frequencies are exact at wave vectors that fit the supercell only. %s",
+            shortest,
+            2.0 * range_a,
+            advice,
         )
-    return multiples[:, None] * operation
 
 
 def next_larger(atoms: Atoms, matrix: NDArray) -> NDArray:

@@ -11,6 +11,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from alignn_ff.calculator.ase import AlignnFFCalculator
+from alignn_ff.workflows.force_constants import HarmonicSettings, supercell_matrix
 from alignn_ff.workflows.supercell import chosen_supercell, force_range_a, next_larger
 
 
@@ -52,10 +53,20 @@ def test_the_cap_shortens_all_equal_vectors_alike_and_is_told(caplog):
     with caplog.at_level(logging.WARNING, "alignn_ff"):
         matrix = chosen_supercell(bulk("Cu"), 5.0, 63)
     assert np.array_equal(matrix, np.diag([3, 3, 3]))
-    assert "at most 63 atoms" in caplog.text and "7.66 Å" in caplog.text and "10.00 Å" in caplog.text
+    assert "larger than 63" in caplog.text and "7.66 Å" in caplog.text and "10.00 Å" in caplog.text
     caplog.clear()
     assert np.array_equal(chosen_supercell(bulk("Cu"), 5.0, 64), np.diag([4, 4, 4])) and not caplog.text
     assert np.array_equal(chosen_supercell(bulk("Cu", cubic=True), 5.0, 1), np.eye(3))
+
+
+def test_a_supercell_given_too_short_is_taken_and_told(caplog):
+    with caplog.at_level(logging.WARNING, "alignn_ff"):
+        matrix = supercell_matrix(bulk("Cu"), HarmonicSettings(supercell=(4, 4, 3)), EMT())
+    assert np.array_equal(matrix, np.diag([4, 4, 3]))
+    assert "7.66 Å long where twice the range of the forces is 10.00 Å" in caplog.text
+    caplog.clear()
+    supercell_matrix(bulk("Cu"), HarmonicSettings(supercell=(4, 4, 4)), EMT())
+    assert not caplog.text
 
 
 def test_the_next_larger_one_grows_where_it_is_shortest():
