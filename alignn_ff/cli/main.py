@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
 """Name -> "module:object" of a command written by hand: a function, or a `typer.Typer` with sub-commands. The
 first line of the module's docstring is its help. Workflows need no line here."""
 
-BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 2, 3, 130
+FAILED, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 1, 2, 3, 130
 """Exit codes beside 0."""
 
 
@@ -102,7 +102,7 @@ def alignn_ff(
 ) -> None:
     """ALIGNN force fields: run and train them.
 
-    Exit codes: 0 done, 2 bad input, 3 not converged, 130 interrupted.
+    Exit codes: 0 done, 1 a check failed, 2 bad input, 3 not converged, 130 interrupted.
     """
     if offline:
         os.environ["ALIGNN_FF_OFFLINE"] = "1"  # reaches this process and every one it starts

@@ -19,7 +19,7 @@ from alignn_ff.workflows.frames import write_frames
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Outcome = Literal["done", "not converged", "interrupted"]
+Outcome = Literal["done", "failed", "not converged", "interrupted"]
 Table = Mapping[str, NDArray]
 """Columns of one length; a quantity that does not exist has no column."""
 
