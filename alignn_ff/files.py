@@ -38,6 +38,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def discard_drafts(path: str | Path) -> None:
+    """Remove what processes killed within `atomic_path(path)` left beside it; nobody may be writing `path` now."""
+    path = Path(path)
+    for draft in path.parent.glob(f".{path.name}.*{path.suffix}"):
+        draft.unlink(missing_ok=True)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
     with atomic_path(path) as draft:

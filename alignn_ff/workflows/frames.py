@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
@@ -15,7 +17,7 @@ from ase.constraints import FixConstraint
 from ase.io import write
 from numpy.typing import NDArray
 
-from alignn_ff.errors import ConfigError, OutputWriteError, StructureError
+from alignn_ff.errors import CheckpointError, ConfigError, OutputWriteError, StructureError
 from alignn_ff.files import atomic_path, prepare_folder
 
 
@@ -72,15 +74,21 @@ def snapshot(
         stress: Voigt stress [6] to store as well.
         constraints: what the copy carries instead of the constraints of `atoms`.
     """
-    frame = atoms.copy()
-    if constraints is not None:
-        frame.set_constraint(list(constraints))
     results = {
         "energy": atoms.get_potential_energy(),
         "forces": atoms.get_forces(apply_constraint=False),
     }
     if stress is not None:
         results["stress"] = stress
+    frame = with_results(atoms, results)
+    if constraints is not None:
+        frame.set_constraint(list(constraints))
+    return frame
+
+
+def with_results(atoms: Atoms, results: Mapping[str, Any]) -> Atoms:
+    """A copy of `atoms` that carries `results` instead of a calculator."""
+    frame = atoms.copy()
     frame.calc = SinglePointCalculator(frame, **results)
     return frame
 
@@ -107,10 +115,13 @@ def write_frames(path: Path, frames: Atoms | Sequence[Atoms]) -> None:
 
 
 @contextmanager
-def growing_file(folder: str | Path | None, name: str) -> Iterator[IO[str] | None]:
+def growing_file(folder: str | Path | None, name: str, *, keep: int = 0) -> Iterator[IO[str] | None]:
     """A text file in `folder` (made if need be) that a long run appends to; None where no folder was given.
 
+    Args:
+        keep: bytes of an earlier file to go on after; what follows them is cut off.
     Raises:
+        CheckpointError: the earlier file is shorter than that.
         OutputWriteError: it cannot be opened, or the disk ran full while the run wrote to it.
     """
     if folder is None:
@@ -118,25 +129,51 @@ def growing_file(folder: str | Path | None, name: str) -> Iterator[IO[str] | Non
         return
     path = prepare_folder(folder, reuse=True) / name
     with _said_as_output_error(path):
-        file = path.open("w", encoding="utf-8")
+        if keep:
+            _cut_back(path, keep)
+        file = path.open("a" if keep else "w", encoding="utf-8")
     with file:
         yield file
 
 
+def _cut_back(path: Path, keep: int) -> None:
+    size = path.stat().st_size if path.exists() else 0
+    if size < keep:
+        raise CheckpointError(
+            f"{path} has {size} bytes, but {keep} when the state of the run was kept: it was changed or lost since. "
+            "Put it back, or start the run anew."
+        )
+    os.truncate(path, keep)
+
+
+def size_now(file: IO[str] | None) -> int:
+    """Bytes in a growing file so far; 0 where there is none."""
+    return 0 if file is None else os.fstat(file.fileno()).st_size
+
+
 def append_frame(file: IO[str] | None, frame: Atoms) -> None:
-    """Append `frame` and flush, so that a killed run keeps it."""
+    """Append `frame` in one piece and flush, so that a killed or interrupted run keeps it whole."""
     if file is not None:
-        with _said_as_output_error(file.name):
-            write(file, frame, format="extxyz")
-            file.flush()
+        text = io.StringIO()
+        write(text, frame, format="extxyz")
+        _append(file, text.getvalue())
 
 
 def append_line(file: IO[str] | None, values: Sequence[object]) -> None:
     """Append one line of comma-separated values and flush."""
     if file is not None:
-        with _said_as_output_error(file.name):
-            file.write(",".join(_cell_text(value) for value in values) + "\n")
-            file.flush()
+        _append(file, csv_line(values))
+
+
+def csv_line(values: Sequence[object]) -> str:
+    """Values with commas between; numbers have as many digits as it takes to read the same ones back."""
+    return ",".join(repr(float(value)) if isinstance(value, float) else str(value) for value in values) + "\n"
+
+
+def _append(file: IO[str], text: str) -> None:
+    with _said_as_output_error(file.name):
+        file.write(text)
+        file.flush()
 
 
 @contextmanager
@@ -147,7 +184,3 @@ def _said_as_output_error(path: str | Path) -> Iterator[None]:
         raise OutputWriteError(
             f"{path}: cannot be written ({error.strerror or error}). Free space or choose another folder."
         ) from error
-
-
-def _cell_text(value: object) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)

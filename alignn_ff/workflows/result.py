@@ -14,7 +14,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from alignn_ff.files import prepare_folder, write_text
-from alignn_ff.workflows.frames import write_frames
+from alignn_ff.workflows.frames import csv_line, write_frames
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -128,7 +128,5 @@ def _text(value: Any, metadata: Mapping[str, str]) -> str:
 
 
 def _csv(columns: Table) -> str:
-    lines = [",".join(columns)]
-    for row in zip(*(column.tolist() for column in columns.values()), strict=True):
-        lines.append(",".join(f"{value:.10g}" if isinstance(value, float) else str(value) for value in row))
-    return "\n".join(lines) + "\n"
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return "".join(csv_line(line) for line in [list(columns), *rows])
