@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 from ase import Atoms
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
+from numpy.typing import NDArray
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.units import GPA_PER_EV_A3
@@ -61,6 +63,26 @@ def space_group(atoms: Atoms, symprec: float) -> str | None:
         return None
     found = symmetry_dataset(atoms, symprec)
     return None if found is None else f"{found.international} ({found.number})"
+
+
+def stress_off_target_gpa(stress: NDArray, settings: RelaxSettings) -> float:
+    """Largest component of stress + pressure in GPa that `settings` let the cell follow.
+
+    Args:
+        stress: Voigt [6] in eV/Å³.
+        settings: a masked strain does not count; hydrostatic leaves the mean of the diagonal, constant_volume what
+            differs from it.
+    """
+    diagonal = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    off = stress * GPA_PER_EV_A3 + settings.pressure_gpa * diagonal
+    mean = off[:3].mean() * diagonal
+    if settings.hydrostatic:
+        off = mean
+    if settings.constant_volume:
+        off = off - mean
+    if settings.cell_mask is not None:
+        off = off * settings.cell_mask
+    return float(np.abs(off).max())
 
 
 @contextmanager

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from alignn_ff.units import GPA_PER_EV_A3
 from alignn_ff.workflows.frames import any_stress, max_norm, snapshot, stored_energy
-from alignn_ff.workflows.runaway import fault_of_frame, runaway
+from alignn_ff.workflows.runaway import fault_of_cell, fault_of_frame, runaway
 
-VOLUME_RATIO = 10.0
-"""A cell this many times larger or smaller than at the start has flown apart or caved in."""
+OffTarget = Callable[[NDArray], float]
 
 ADVICE = "Check the start for atoms too close, or whether the model knows such structures."
 
@@ -23,15 +22,14 @@ class Convergence:
 
     Args:
         start: the structure before the first step; its constraints go onto every frame kept.
-        pressure_gpa: target from which the stress is measured.
-        with_stress: take the stress of every step; where the cell stays as it is that could cost extra.
+        off_target: largest stress in GPa that is left, from Voigt stress [6] in eV/Å³; None takes no stress, which
+            could cost extra where the cell stays as it is.
         folder: where the last good frame goes if the relaxation runs away.
     """
 
-    def __init__(self, start: Atoms, pressure_gpa: float, with_stress: bool, folder: str | Path | None) -> None:
+    def __init__(self, start: Atoms, off_target: OffTarget | None, folder: str | Path | None) -> None:
         self._constraints = list(start.constraints)
-        self._pressure_gpa = pressure_gpa
-        self._with_stress = with_stress
+        self._off_target = off_target
         self._folder = folder
         self.rows: list[tuple[float, ...]] = []
 
@@ -41,12 +39,12 @@ class Convergence:
         Raises:
             RunawayError: energy or forces are not finite, or the volume changed more than tenfold.
         """
-        stress = any_stress(work) if self._with_stress else None
+        stress = None if self._off_target is None else any_stress(work)
         frame = snapshot(work, stress=stress, constraints=self._constraints)
         self._require_sound(frame)
         row = [stored_energy(frame), max_norm(work.get_forces())]
-        if stress is not None:
-            row += [stress_off_target_gpa(stress, self._pressure_gpa), frame.get_volume()]
+        if self._off_target is not None and stress is not None:
+            row += [self._off_target(stress), frame.get_volume()]
         if not self.rows:
             self.first = frame
         self.rows.append(tuple(map(float, row)))
@@ -64,11 +62,7 @@ class Convergence:
         return {"step": np.arange(len(self.rows))} | dict(zip(names, table.T, strict=False))
 
     def _require_sound(self, frame: Atoms) -> None:
-        fault = fault_of_frame(frame)
-        if fault is None and self.rows and frame.cell.rank == 3:
-            ratio = frame.get_volume() / self.first.get_volume()
-            if not 1 / VOLUME_RATIO < ratio < VOLUME_RATIO:
-                fault = f"the volume is {ratio:.3g} times that of the start"
+        fault = fault_of_frame(frame) or (fault_of_cell(self.first, frame) if self.rows else None)
         if fault is not None:
             raise runaway(
                 fault,
@@ -77,9 +71,3 @@ class Convergence:
                 self._folder,
                 ADVICE,
             )
-
-
-def stress_off_target_gpa(stress: NDArray, pressure_gpa: float) -> float:
-    """Largest component of stress + pressure in GPa, from Voigt stress [6] in eV/Å³."""
-    diagonal = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
-    return float(np.abs(stress * GPA_PER_EV_A3 + pressure_gpa * diagonal).max())

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ase import Atoms
+from numpy.typing import NDArray
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
-from alignn_ff.workflows.cell import CELL_ONLY, cell_to_relax, moved, quiet_logm, space_group
-from alignn_ff.workflows.convergence import Convergence, stress_off_target_gpa
+from alignn_ff.workflows.cell import (
+    CELL_ONLY,
+    cell_to_relax,
+    moved,
+    quiet_logm,
+    space_group,
+    stress_off_target_gpa,
+)
+from alignn_ff.workflows.convergence import Convergence
 from alignn_ff.workflows.frames import (
     append_frame,
     growing_file,
+    max_norm,
     offered_stress,
     snapshot,
     working_copy,
@@ -81,6 +91,8 @@ class RelaxSettings:
             raise ConfigError("at constant_volume the pressure follows from the volume; leave pressure_gpa out.")
 
 
+CONVERGED = "forces below fmax"
+
 RELAX_DEFAULTS = RelaxSettings()
 
 
@@ -88,9 +100,11 @@ RELAX_DEFAULTS = RelaxSettings()
 class RelaxResult(WorkflowResult):
     """A relaxed structure. `atoms` and `initial` carry energy, forces and stress as stored results.
 
-    `max_force_ev_per_a` obeys constraints; `max_stress_gpa` is the largest component of stress + pressure, so
-    zero at the target, and None where there is no stress. `history` has the columns step, energy_ev,
-    max_force_ev_per_a and, where the cell was relaxed, max_stress_gpa and volume_a3.
+    `max_force_ev_per_a` obeys constraints; `max_stress_gpa` is the largest component of stress + pressure among
+    the strains that may change (all of them where the cell stays), so zero at the target, and None where there
+    is no stress. `reason` says why the steps ended, and which forces were left where they ended too early.
+    `history` has the columns step, energy_ev, max_force_ev_per_a and, where the cell was relaxed, max_stress_gpa and
+    volume_a3.
     """
 
     initial: Atoms
@@ -155,7 +169,8 @@ def run_relax(
     """
     work = working_copy(atoms)
     cell = cell_to_relax(work, settings)
-    path = Convergence(work, settings.pressure_gpa, cell == "full", folder)
+    off_target = partial(stress_off_target_gpa, settings=settings) if cell == "full" else None
+    path = Convergence(work, off_target, folder)
     before = space_group(work, settings.symprec)
     reason = _follow(work, settings, cell, path, folder=folder, progress=progress)
     result = _result(path, settings, cell, reason, before, atoms.calc)
@@ -179,23 +194,29 @@ def _follow(
     progress: bool,
 ) -> str:
     """Take the steps; the reason why they ended."""
-    optimizer = _optimizer(settings.optimizer)(moved(work, settings, cell), logfile=None)
-    reason = "step limit reached"
+    target = moved(work, settings, cell)
+    optimizer = _optimizer(settings.optimizer)(target, logfile=None)
     with (
         quiet_logm(),
         growing_file(folder, "trajectory.extxyz") as trajectory,
         track("relax", settings.steps, show=progress) as advance,
     ):
         try:
-            for converged in optimizer.irun(fmax=settings.fmax, steps=settings.steps):
+            for converged in optimizer.irun(fmax=settings.fmax, steps=settings.steps):  # noqa: B007 (the last counts)
                 append_frame(trajectory, path.add(work))
                 advance(min(1, len(path.rows) - 1), note=path.note())
-                reason = "forces below fmax" if converged else reason
+            reason = CONVERGED if converged else f"step limit reached, {_left(path, target.get_forces()[len(work) :])}"
         except KeyboardInterrupt:
             if not path.rows:
                 raise
             reason = "interrupted"
     return reason
+
+
+def _left(path: Convergence, on_cell: NDArray) -> str:
+    """The largest forces on atoms and, where it moves, on the cell."""
+    cell = f" and {max_norm(on_cell):.3g} eV on the cell" if len(on_cell) else ""
+    return f"with forces of {path.rows[-1][1]:.3g} eV/Å on atoms{cell}"
 
 
 def _result(
@@ -216,13 +237,13 @@ def _result(
         initial=first,
         settings=settings,
         cell=cell,
-        converged=reason == "forces below fmax",
+        converged=reason == CONVERGED,
         reason=reason,
         steps=len(path.rows) - 1,
         energy_ev=path.rows[-1][0],
         energy_change_ev=path.rows[-1][0] - path.rows[0][0],
         max_force_ev_per_a=path.rows[-1][1],
-        max_stress_gpa=None if stress is None else stress_off_target_gpa(stress, settings.pressure_gpa),
+        max_stress_gpa=None if stress is None else stress_off_target_gpa(stress, settings),
         volume_a3=volume,
         volume_change_percent=None if volume is None else 100.0 * (volume / first.get_volume() - 1.0),
         space_group_before=space_group_before,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms, units
 from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
 
 from alignn_ff.errors import RunawayError
 from alignn_ff.workflows.frames import stored_energy, stored_forces, write_frames
@@ -19,6 +20,12 @@ LONGEST_HOP_A = 1.0
 
 ENERGY_JUMP_EV_PER_ATOM = 1.0
 """Largest change of potential energy within one step; in a sound run it is some meV per atom."""
+
+VOLUME_RATIO = 10.0
+"""A cell this many times larger or smaller than at the start has flown apart or caved in."""
+
+LOST_A = 100.0
+"""An atom this much farther from all others than at the start, where nothing repeats, has left for good."""
 
 LAST_GOOD = "last_good.extxyz"
 
@@ -63,6 +70,23 @@ def fault_of_distances(frame: Atoms) -> str | None:
     return f"atoms {first[k]} and {second[k]} are {distance[k]:.3g} Å apart"
 
 
+def fault_of_cell(start: Atoms, frame: Atoms) -> str | None:
+    """A cell that flew apart or caved in since `start`, or None; also where there is no volume."""
+    if frame.cell.rank < 3:
+        return None
+    ratio = frame.get_volume() / start.get_volume()
+    return None if 1 / VOLUME_RATIO < ratio < VOLUME_RATIO else f"the volume is {ratio:.3g} times that of the start"
+
+
+def fault_of_extent(start: Atoms, frame: Atoms) -> str | None:
+    """Atoms that left the others along a direction without periodicity, or None."""
+    open_axes = _open_axes(frame)
+    (gap, left), (before, _) = _widest_gap(frame, open_axes), _widest_gap(start, open_axes)
+    if gap <= before + LOST_A:
+        return None
+    return f"atoms were lost: {left} of {len(frame)} are {gap:.4g} Å away from all others"
+
+
 def runaway(fault: str, when: str, last_good: Atoms | None, folder: str | Path | None, advice: str) -> RunawayError:
     """The error for `fault`; the last good frame is written to `folder` where there is one."""
     kept = "no good frame came before it."
@@ -73,3 +97,18 @@ def runaway(fault: str, when: str, last_good: Atoms | None, folder: str | Path |
     elif last_good is not None:
         kept = "the last good frame is in the error's `last_good`."
     return RunawayFrameError(f"{when}: {fault}; the run was stopped, {kept} {advice}", last_good)
+
+
+def _open_axes(atoms: Atoms) -> NDArray:
+    """Orthonormal columns [3, D] along the D directions in which nothing repeats."""
+    repeats = atoms.cell[:][atoms.pbc]
+    return np.linalg.svd(repeats)[2][len(repeats) :].T if len(repeats) else np.eye(3)
+
+
+def _widest_gap(atoms: Atoms, axes: NDArray) -> tuple[float, int]:
+    """Widest empty slab between atoms across any of `axes` in Å, and the number of atoms on its smaller side."""
+    if len(atoms) < 2 or axes.shape[1] == 0:
+        return 0.0, 0
+    gaps = np.diff(np.sort(atoms.positions @ axes, axis=0), axis=0)
+    place = int(gaps.max(axis=1).argmax()) + 1
+    return float(gaps.max()), min(place, len(atoms) - place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -118,15 +119,22 @@ def test_constraints_hold():
 def test_mask_hydrostatic_and_constant_volume_limit_the_strain():
     start = copper(3.7)
     start.set_cell([3.7, 3.7, 3.5], scale_atoms=True)
-    masked = run_relax(start, RelaxSettings(cell_mask=(0, 0, 1, 0, 0, 0), fmax=1e-3)).atoms
+    result = run_relax(start, RelaxSettings(cell_mask=(0, 0, 1, 0, 0, 0), fmax=1e-3))
+    assert result.max_stress_gpa < 0.05  # held axes do not count
+    masked = result.atoms
     assert masked.cell.lengths()[:2] == pytest.approx([3.7, 3.7], abs=1e-9)
     masked.calc = EMT()
     stress = np.abs(masked.get_stress()) * GPA_PER_EV_A3
     assert stress[2] < 0.05 < 1.0 < stress[0]  # free along z only
-    even = run_relax(start, RelaxSettings(hydrostatic=True, fmax=1e-3)).atoms
+    result = run_relax(start, RelaxSettings(hydrostatic=True, pressure_gpa=2.0, fmax=1e-3))
+    even, stress = result.atoms, result.atoms.get_stress() * GPA_PER_EV_A3
+    assert stress[:3].mean() == pytest.approx(-2.0, abs=0.05) and np.ptp(stress[:3]) > 1.0
+    assert result.max_stress_gpa == pytest.approx(abs(stress[:3].mean() + 2.0))
     assert even.cell.lengths()[2] / even.cell.lengths()[0] == pytest.approx(3.5 / 3.7, abs=1e-9)
     assert even.get_volume() < start.get_volume()
-    same = run_relax(start, RelaxSettings(constant_volume=True, fmax=1e-3)).atoms
+    result = run_relax(start, RelaxSettings(constant_volume=True, fmax=1e-3))
+    same, stress = result.atoms, result.atoms.get_stress() * GPA_PER_EV_A3
+    assert result.max_stress_gpa < 0.05 < 1.0 < abs(stress[0])
     assert same.get_volume() == pytest.approx(start.get_volume(), rel=1e-6)
     assert same.cell.lengths() == pytest.approx([start.get_volume() ** (1 / 3)] * 3, rel=1e-3)
 
@@ -153,6 +161,8 @@ def test_a_slab_needs_a_mask():
 def test_steps_run_out():
     result = run_relax(copper(3.9, rattle=0.1), RelaxSettings(steps=2))
     assert (result.converged, result.steps, result.outcome) == (False, 2, "not converged")
+    on_atoms = f"{result.max_force_ev_per_a:.3g} eV/Å on atoms"
+    assert re.fullmatch(rf"step limit reached, with forces of {on_atoms} and \S+ eV on the cell", result.reason)
     assert len(result.history["step"]) == 3
 
 
