@@ -1,4 +1,4 @@
-"""Thermodynamic ensembles: which integrator makes them, and what it conserves."""
+"""Thermodynamic ensembles: which integrator makes them, what it conserves and what it remembers."""
 
 from __future__ import annotations
 
@@ -6,94 +6,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
-from ase.md.langevin import Langevin
-from ase.md.md import MolecularDynamics
-from ase.md.nose_hoover_chain import IsotropicMTKNPT, NoseHooverChainNVT
-from ase.md.verlet import VelocityVerlet
 
-from alignn_ff.errors import ConfigError
-from alignn_ff.units import GPA_PER_EV_A3
-from alignn_ff.workflows.frames import offered_stress
+from alignn_ff.workflows import barostats, thermostats
 
 if TYPE_CHECKING:
-    from alignn_ff.workflows.md import MDSettings
+    from alignn_ff.workflows.md_settings import MDSettings
 
+Build = Callable[[Atoms, "MDSettings", int, np.random.Generator], Any]
 Energy = Callable[[Any], "float | None"]
-Build = Callable[[Atoms, "MDSettings", int, np.random.Generator], MolecularDynamics]
+Heat = Callable[[Any, float, int], None]
 
 
-class Ensemble(NamedTuple):
-    """One row of the table of ensembles."""
-
-    build: Build
-    """(atoms, settings, degrees of freedom, random numbers) -> integrator."""
-    conserved: Energy
-    """Energy in eV that an exact integrator keeps, or None."""
-    uses: tuple[str, ...]
-    """Settings that this ensemble reads and others do not."""
-    conserves_momentum: bool = True
-
-
-def _nve(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator) -> MolecularDynamics:
-    return VelocityVerlet(atoms, settings.timestep_fs * units.fs)
-
-
-def _nvt_langevin(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator) -> MolecularDynamics:
-    return Langevin(
-        atoms,
-        settings.timestep_fs * units.fs,
-        temperature_K=settings.temperature_k,
-        friction=settings.friction_per_fs / units.fs,
-        fixcm=False,  # holding the centre of mass, ASE's Langevin samples a slightly wrong distribution
-        rng=rng,
-    )
-
-
-def _nvt(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator) -> MolecularDynamics:
-    if atoms.constraints:  # ASE's chain takes the momentum of held atoms for heat, and freezes the others
-        raise ConfigError("ensemble nvt cannot hold atoms. Use nvt-langevin, or remove the constraints.")
-    return NoseHooverChainNVT(
-        atoms,
-        settings.timestep_fs * units.fs,
-        temperature_K=_chain_temperature(atoms, settings, dof),
-        tdamp=settings.thermostat_time_fs * units.fs,
-    )
-
-
-def _npt(atoms: Atoms, settings: MDSettings, dof: int, rng: np.random.Generator) -> MolecularDynamics:
-    if atoms.constraints:
-        raise ConfigError("ensemble npt moves all atoms with the cell. Remove the constraints, or use nvt-langevin.")
-    if offered_stress(atoms) is None:
-        raise ConfigError(
-            f"ensemble npt needs a structure periodic in 3D (pbc is {atoms.pbc.tolist()}) and a calculator "
-            "with stress. Use nvt, or another model."
-        )
-    return IsotropicMTKNPT(
-        atoms,
-        settings.timestep_fs * units.fs,
-        temperature_K=_chain_temperature(atoms, settings, dof),
-        pressure_au=settings.pressure_gpa / GPA_PER_EV_A3,
-        tdamp=settings.thermostat_time_fs * units.fs,
-        pdamp=settings.barostat_time_fs * units.fs,
-    )
-
-
-def _chain_temperature(atoms: Atoms, settings: MDSettings, dof: int) -> float:
-    """Target in K for ASE's chains, which hold the kinetic energy at 3 N k_B T / 2 whatever is free to move.
-
-    Fewer degrees of freedom (a resting centre of mass) must therefore be told as a lower temperature, or each
-    of them gets 3 N / dof times too much: 3.2 % for 32 atoms.
-    """
-    return settings.temperature_k * dof / (3 * len(atoms))
-
-
-def _total(dynamics: MolecularDynamics) -> float:
+def _total(dynamics: Any) -> float:
     return float(dynamics.atoms.get_total_energy())
 
 
-def _extended(dynamics: NoseHooverChainNVT | IsotropicMTKNPT) -> float | None:
+def _with_bath(dynamics: Any) -> float | None:
     """Energy of system and bath; None if the calculator lacks the `free_energy` that ASE asks for."""
     try:
         return float(dynamics.get_conserved_energy())
@@ -101,19 +31,78 @@ def _extended(dynamics: NoseHooverChainNVT | IsotropicMTKNPT) -> float | None:
         return None
 
 
-def _none(dynamics: MolecularDynamics) -> None:
+def _less_heat(dynamics: Any) -> float:
+    return _total(dynamics) - float(dynamics.transferred_energy)
+
+
+def _none(dynamics: Any) -> None:
     return None
 
 
+class Ensemble(NamedTuple):
+    """One row of the table of ensembles."""
+
+    build: Build
+    """(atoms, settings, degrees of freedom, random numbers) -> integrator."""
+    uses: tuple[str, ...] = ()
+    """Settings that this ensemble reads and others do not."""
+    heat: Heat | None = None
+    """(integrator, temperature in K, degrees of freedom) sets the temperature of the bath, where there is one."""
+    conserved: Energy = _none
+    """Energy in eV that an exact integrator keeps, or None."""
+    variables: tuple[str, ...] = ()
+    """What the integrator remembers from step to step, beside atoms and random numbers."""
+    conserves_momentum: bool = True
+
+
+_RAMP = ("temperature_end_k", "stages")
+_CHAIN = ("thermostat_time_fs", *_RAMP)
+_CELL = ("barostat_time_fs", "pressure_gpa")
+_CHAIN_STATE = ("_q", "_p", *(f"_thermostat.{name}" for name in ("_eta", "_p_eta", "_Q", "_kT")))
+_CELL_STATE = (*_CHAIN_STATE, *(f"_barostat.{name}" for name in ("_xi", "_p_xi", "_R", "_W", "_kT")))
+_BREATHING = (*_CELL_STATE, "_eps", "_p_eps")
+
 ENSEMBLES = {
-    "nve": Ensemble(_nve, _total, ()),
-    "nvt": Ensemble(_nvt, _extended, ("thermostat_time_fs",)),
-    "nvt-langevin": Ensemble(_nvt_langevin, _none, ("friction_per_fs",), conserves_momentum=False),
-    "npt": Ensemble(_npt, _extended, ("thermostat_time_fs", "barostat_time_fs", "pressure_gpa")),
+    "nve": Ensemble(thermostats.verlet, conserved=_total),
+    "nvt": Ensemble(thermostats.nose_hoover, _CHAIN, thermostats.heat_nose_hoover, _with_bath, _CHAIN_STATE),
+    "nvt-langevin": Ensemble(
+        thermostats.langevin, ("friction_per_fs", *_RAMP), thermostats.heat_langevin, conserves_momentum=False
+    ),
+    "nvt-bussi": Ensemble(
+        thermostats.bussi, _CHAIN, thermostats.heat_bussi, _less_heat, variables=("transferred_energy",)
+    ),
+    "nvt-berendsen": Ensemble(thermostats.berendsen, _CHAIN, thermostats.heat_berendsen),
+    "npt": Ensemble(
+        barostats.isotropic,
+        (*_CHAIN, *_CELL),
+        barostats.heat_isotropic,
+        _with_bath,
+        variables=_BREATHING,
+    ),
+    "npt-axes": Ensemble(
+        barostats.along_axes,
+        (*_CHAIN, *_CELL, "cell_axes"),
+        barostats.heat_along_axes,
+        _with_bath,
+        variables=(*_CELL_STATE, "_h", "_p_c"),
+    ),
+    "npt-flexible": Ensemble(
+        barostats.flexible,
+        (*_CHAIN, *_CELL),
+        barostats.heat_flexible,
+        _with_bath,
+        variables=(*_CELL_STATE, "_h", "_p_g"),
+    ),
+    "npt-langevin": Ensemble(
+        barostats.langevin_cell,
+        ("friction_per_fs", *_RAMP, *_CELL),
+        barostats.heat_langevin_cell,
+        variables=("accel", "p_eps", "force_eps"),
+        conserves_momentum=False,
+    ),
+    "nph": Ensemble(barostats.without_baths, _CELL, conserved=_with_bath, variables=_BREATHING),
 }
-"""Velocity Verlet; Nosé-Hoover chain (Martyna, Klein, Tuckerman, J. Chem. Phys. 97, 2635, 1992); Langevin
-(Vanden-Eijnden, Ciccotti, Chem. Phys. Lett. 429, 310, 2006); isotropic NPT (Martyna, Tobias, Klein, J. Chem.
-Phys. 101, 4177, 1994)."""
+"""Name -> ensemble; the integrators' docstrings name their sources."""
 
 SPECIFIC = tuple(dict.fromkeys(name for ensemble in ENSEMBLES.values() for name in ensemble.uses))
 """Settings that only some ensembles read."""

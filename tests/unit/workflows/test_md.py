@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ase.io import read
 
 from alignn_ff.errors import ConfigError, OutputWriteError, RunawayError, StructureError
 from alignn_ff.units import GPA_PER_EV_A3
+from alignn_ff.workflows.ensembles import ENSEMBLES
 from alignn_ff.workflows.md import MDSettings, run_md
 from alignn_ff.workflows.velocities import degrees_of_freedom, draw_momenta, temperature
 
@@ -114,6 +116,7 @@ def block_error(values, blocks=20):
     [
         ("nvt", copper(1), {"thermostat_time_fs": 40.0}),
         ("nvt-langevin", springs(8), {"friction_per_fs": 0.02}),
+        ("nvt-bussi", copper(1), {"thermostat_time_fs": 20.0}),
     ],
 )
 def test_thermostats_reach_the_temperature_per_degree_of_freedom(ensemble, atoms, extra):
@@ -135,6 +138,14 @@ def test_thermostats_reach_the_temperature_per_degree_of_freedom(ensemble, atoms
     assert result.std_temperature_k == pytest.approx(400 * np.sqrt(2 / result.degrees_of_freedom), rel=0.25)
 
 
+def test_berendsen_has_the_right_mean_and_too_little_fluctuation():
+    run = MDSettings(ensemble="nvt-berendsen", temperature_k=400, timestep_fs=5.0, steps=800, equilibration_steps=100)
+    result = run_md(copper(1), run)
+    assert result.mean_temperature_k == pytest.approx(400.0, rel=0.02)
+    assert result.std_temperature_k < 0.7 * 400 * np.sqrt(2 / result.degrees_of_freedom)
+    assert np.abs(result.atoms.get_momenta().sum(axis=0)).max() < 1e-10
+
+
 def test_langevin_heats_free_atoms_only():
     atoms = springs(16)
     atoms.set_constraint(FixAtoms(range(8)))
@@ -147,18 +158,26 @@ def test_langevin_heats_free_atoms_only():
     assert result.atoms.positions[:8] == pytest.approx(atoms.positions[:8], abs=1e-12)
 
 
-@pytest.mark.parametrize("ensemble", ["nvt", "npt"])
-def test_extended_energy_is_conserved(ensemble):
-    settings = MDSettings(ensemble=ensemble, temperature_k=300, timestep_fs=2.0, steps=150, stats_every=1)
-    thermo = run_md(copper(1), settings).thermo
-    assert np.ptp(thermo["conserved_energy_ev"]) < 0.02 * np.ptp(thermo["total_energy_ev"])
+@pytest.mark.parametrize("ensemble", ["nvt", "nvt-bussi", "npt", "npt-axes", "npt-flexible", "nph"])
+def test_what_an_ensemble_conserves_is_conserved_and_better_with_shorter_steps(ensemble):
+    spread = {}
+    for timestep, steps in ((4.0, 40), (2.0, 80)):
+        fields = {"pressure_gpa": 2.0} if ensemble.startswith("np") else {}
+        settings = MDSettings(
+            ensemble=ensemble, temperature_k=300, timestep_fs=timestep, steps=steps, stats_every=1, **fields
+        )
+        thermo = run_md(copper(1), settings).thermo
+        spread[timestep] = np.ptp(thermo["conserved_energy_ev"])
+        assert spread[timestep] < 0.1 * np.ptp(thermo["potential_energy_ev"])
+    assert 2.5 < spread[4.0] / spread[2.0] < 6.0
 
 
-def test_npt_answers_to_pressure():
+@pytest.mark.parametrize("ensemble", ["npt", "npt-axes", "npt-flexible", "npt-langevin"])
+def test_npt_answers_to_pressure(ensemble):
     volumes = {}
     for pressure in (0.0, 10.0):
         settings = MDSettings(
-            ensemble="npt",
+            ensemble=ensemble,
             temperature_k=100,
             pressure_gpa=pressure,
             timestep_fs=5.0,
@@ -170,13 +189,78 @@ def test_npt_answers_to_pressure():
         result = run_md(copper(1), settings)
         volumes[pressure] = result.mean_volume_a3 / 4
         assert result.mean_pressure_gpa == pytest.approx(pressure, abs=1.0)
-        assert result.atoms.cell.angles() == pytest.approx([90.0] * 3)
+        lengths, angles = result.atoms.cell.lengths(), result.atoms.cell.angles()
+        assert (np.ptp(angles) < 1e-9) == (ensemble != "npt-flexible")
+        assert (np.ptp(lengths) < 1e-9) == (ensemble in ("npt", "npt-langevin"))
     # Murnaghan with B0 = 134 GPa, B0' = 4.2 of EMT copper at 0 K
     assert volumes[10.0] / volumes[0.0] == pytest.approx((1 + 4.2 * 10 / 134) ** (-1 / 4.2), abs=0.01)
 
 
-def test_pressure_is_that_of_stress_and_momenta():
+def test_axes_that_are_held_keep_their_length():
+    fields = {"pressure_gpa": 5.0, "cell_axes": (False, True, False), "barostat_time_fs": 200.0}
+    cell = run_md(copper(1), MDSettings(ensemble="npt-axes", timestep_fs=5.0, steps=40, **fields)).atoms.cell
+    assert cell.lengths()[[0, 2]] == pytest.approx([3.61, 3.61], abs=1e-12)
+    assert cell.lengths()[1] < 3.58
+
+
+def test_flexible_cells_share_heat_evenly_between_stretches_and_shears():
+    """Cells of ASE get the heat of nine components for the six they have; ours that of six."""
+    dynamics = ENSEMBLES["npt-flexible"].build(
+        copper(1), MDSettings(ensemble="npt-flexible"), 9, np.random.default_rng(0)
+    )
+    barostat, k_t = dynamics._barostat, units.kB * 300 * 9 / 12
+    upper = np.array([[1, 1, 1], [0, 1, 1], [0, 0, 1]], dtype=bool)
+    momenta = np.where(np.eye(3), np.sqrt(barostat.W * k_t), np.sqrt(barostat.W * k_t / 2))  # each p²/2W is k T/2
+    assert upper.sum() == barostat._cell_dof
+    before = momenta.copy()
+    barostat.integrate_nhc_baro(momenta, 1.0)
+    assert momenta == pytest.approx(before, rel=1e-12)  # at its temperature already, the bath lets it be
+    assert barostat._p_xi[0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_constant_enthalpy_turns_heat_into_volume():
+    def warmed(temperature):
+        fields = {"timestep_fs": 4.0, "steps": 150, "barostat_time_fs": 300.0}
+        return run_md(copper(1), MDSettings(ensemble="nph", temperature_k=temperature, **fields))
+
+    hot = warmed(900.0)
+    assert hot.mean_volume_a3 > 1.003 * warmed(100.0).mean_volume_a3
+    assert hot.mean_temperature_k < 600  # half of what was drawn goes into the springs
+
+
+def test_ramps_and_stages_set_the_pace():
+    ramp = {"temperature_k": 100.0, "temperature_end_k": 700.0, "steps": 600}
+    for ensemble, how, fields in [
+        ("nvt-langevin", ramp, {"friction_per_fs": 0.05}),
+        ("nvt-bussi", {"stages": "200@100,300@100-700,100@700"}, {"thermostat_time_fs": 20.0}),
+        ("nvt", ramp, {"thermostat_time_fs": 50.0}),
+        ("nvt-berendsen", ramp, {"thermostat_time_fs": 20.0}),
+    ]:
+        result = run_md(copper(2), MDSettings(ensemble=ensemble, timestep_fs=4.0, **how, **fields))
+        thermo = result.thermo
+        assert thermo["target_temperature_k"][[0, -1]].tolist() == [100.0, 700.0]
+        assert len(thermo["step"]) == 61 and result.energy_drift_mev_per_atom_ps is None
+        off = thermo["temperature_k"] - thermo["target_temperature_k"]
+        # canonical noise of 93 degrees of freedom, and a lag of the ramp's slope times the relaxation time
+        assert abs(off[30:].mean()) < 60 and np.abs(off[30:]).max() < 350
+        assert "conserved_energy_ev" not in thermo
+
+
+def test_a_ramp_keeps_the_relaxation_time_of_the_baths():
+    atoms = copper(1)
+    settings = MDSettings(ensemble="npt", temperature_k=300, temperature_end_k=600, steps=10)
+    ensemble, rng = ENSEMBLES["npt"], np.random.default_rng(0)
+    hot = MDSettings(ensemble="npt", temperature_k=600)
+    dynamics, other = (ensemble.build(atoms, how, 9, rng) for how in (settings, hot))
+    ensemble.heat(dynamics, 600.0, 9)
+    for name in ("_thermostat._Q", "_thermostat._kT", "_barostat._R", "_barostat._W", "_barostat._kT"):
+        assert attrgetter(name)(dynamics) == pytest.approx(attrgetter(name)(other), rel=1e-12)
+
+
+def test_pressure_and_density_are_those_of_stress_momenta_and_masses():
     result = run_md(copper(), MDSettings(ensemble="nve", steps=3, stats_every=1))
+    grams, cm3 = result.atoms.get_masses().sum() / units.mol, result.atoms.get_volume() * 1e-24
+    assert result.thermo["density_g_cm3"][-1] == pytest.approx(grams / cm3, rel=1e-6)
     check = result.atoms.copy()
     check.calc = EMT()
     virial = -np.trace(check.get_stress(voigt=False)) / 3
@@ -191,7 +275,7 @@ def test_without_stress_there_is_no_pressure_column(tmp_path):
     assert "pressure" not in (tmp_path / "thermo.csv").read_text()
 
 
-@pytest.mark.parametrize("ensemble", ["nve", "nvt-langevin"])
+@pytest.mark.parametrize("ensemble", ["nve", "nvt-langevin", "nvt-bussi"])
 def test_same_seed_same_trajectory(ensemble):
     def final(seed):
         return run_md(springs(), MDSettings(ensemble=ensemble, steps=20, seed=seed)).atoms.positions
@@ -200,7 +284,7 @@ def test_same_seed_same_trajectory(ensemble):
     assert not np.allclose(final(1), final(2))
 
 
-@pytest.mark.parametrize("ensemble", ["nve", "nvt", "nvt-langevin", "npt"])
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
 def test_one_evaluation_per_step(ensemble):
     class Counted(EMT):
         count = 0
@@ -321,6 +405,25 @@ def test_too_hot_is_a_runaway_at_the_limit_asked_for():
         run_md(springs(), MDSettings(ensemble="nve", max_temperature_k=100.0))
 
 
+def test_atoms_that_leave_for_good_are_caught():
+    pair = Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 4.0]])
+    pair.calc = Spring(k=0.0)
+    pair.set_velocities([[0, 0, 0], [0, 0.3 / units.fs, 0.4 / units.fs]])
+    settings = MDSettings(ensemble="nve", steps=1000, max_temperature_k=1e9)
+    with pytest.raises(RunawayError, match=r"atoms were lost: 1 of 2 are 10\d"):
+        run_md(pair, settings)
+    pair.set_cell([20, 20, 20])
+    pair.pbc = True
+    assert run_md(pair, settings).completed
+
+
+def test_cells_that_fly_apart_are_caught(tmp_path):
+    settings = MDSettings(ensemble="npt", pressure_gpa=-30.0, steps=2000, timestep_fs=4.0, barostat_time_fs=500)
+    with pytest.raises(RunawayError, match=r"the volume is \d\d\.\d times that of the start"):
+        run_md(copper(1), settings, folder=tmp_path)
+    assert read(tmp_path / "last_good.extxyz").get_volume() < 10 * 3.61**3
+
+
 def test_interrupt_returns_the_whole_steps_so_far(tmp_path):
     atoms = springs(calc=Failing(26, interrupt))
     result = run_md(atoms, MDSettings(ensemble="nve", steps=200, stats_every=10), folder=tmp_path)
@@ -346,7 +449,7 @@ def test_rows_and_frames_are_on_disk_while_the_run_goes_on(tmp_path):
 def test_files_hold_the_result(tmp_path):
     result = run_md(copper(1), MDSettings(steps=12, stats_every=5, traj_every=5), folder=tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"md.json", "md.png", "final.extxyz", "thermo.csv", "trajectory.extxyz"}
+    assert names == {"md.json", "md.png", "final.extxyz", "restart.npz", "thermo.csv", "trajectory.extxyz"}
     assert result.thermo["step"].tolist() == [0, 5, 10, 12]  # the last step is always sampled
     frames = read(tmp_path / "trajectory.extxyz", index=":")
     assert len(frames) == 4
@@ -371,12 +474,17 @@ def test_an_unwritable_folder_is_said_so(tmp_path):
 def test_ensembles_refuse_what_they_cannot_integrate():
     slab = copper(1)
     slab.pbc = (True, True, False)
-    bonded = copper(1)
+    bonded, frozen = copper(1), copper(1)
+    frozen.set_constraint(FixAtoms(range(4)))
     bonded.set_constraint(FixBondLength(0, 1))
     for atoms, ensemble, message in [
         (slab, "npt", "periodic in 3D"),
         (bonded, "npt", "Remove the constraints"),
         (bonded, "nvt", "cannot hold atoms"),
+        (bonded, "nvt-berendsen", "cannot hold atoms"),
+        (slab, "nph", "periodic in 3D"),
+        (slab, "npt-langevin", "periodic in 3D"),
+        (frozen, "nvt-bussi", "all atoms are at rest"),
     ]:
         with pytest.raises(ConfigError, match=message):
             run_md(atoms, MDSettings(ensemble=ensemble))
