@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from alignn_ff.workflows.elastic_fit import fit_stress
 from alignn_ff.workflows.elastic_moduli import CubicConstants, cubic_constants, density_g_cm3, elasticity
 from alignn_ff.workflows.elastic_result import ElasticResult
 from alignn_ff.workflows.elastic_scan import COLUMNS, Row, clamped_rows, relaxed_rows, stress_by_direction, table
-from alignn_ff.workflows.elastic_tensor import Tensor, rotated, symmetrised
+from alignn_ff.workflows.elastic_tensor import Tensor, symmetrised
 from alignn_ff.workflows.frames import append_line, growing_file
 from alignn_ff.workflows.relax import RelaxResult
 from alignn_ff.workflows.settings import reject_unused, setting
@@ -43,9 +43,10 @@ class ElasticSettings(CrystalSettings):
     points: int = setting(6, "Strains in each Voigt direction, half of them negative.", at_least=FEWEST_POINTS)
     relax_ions: bool = setting(True, "Relax the ions in each strained cell; without it only the clamped-ion tensor.")
     axes: str = setting(
-        "input",
-        "Cartesian axes of the tensor: of the input, or standard (spglib's: a along x, b in the xy plane).",
-        choices=("input", "standard"),
+        "standard",
+        "Cartesian axes of the tensor: standard (spglib's: a along x, b in the xy plane; cubic axes along x, y and z), "
+        "or those of the input.",
+        choices=("standard", "input"),
     )
 
     def __post_init__(self) -> None:
@@ -120,7 +121,8 @@ def _result(
 ) -> ElasticResult:
     crystal = reference.atoms
     fits = [fit_stress(settings.strains, stress_by_direction(rows)) for rows in (clamped, relaxed) if rows is not None]
-    tensors = [_in_axes(fit.tensor, crystal, settings) for fit in fits]
+    axes = _axes(crystal, settings)
+    tensors = [_seen_from(axes, fit.tensor, crystal, settings) for fit in fits]
     found = [elasticity(tensor, crystal) for tensor in tensors]
     return ElasticResult(
         atoms=crystal,
@@ -128,6 +130,7 @@ def _result(
         clamped_ion=found[0],
         relaxed_ion=found[1] if settings.relax_ions else None,
         cubic=_cubic(fits[-1].tensor, crystal, settings),
+        axes=axes,
         strains=table([*clamped, *(relaxed or ())]),
         converged=converged and (reference.converged or not settings.relax),
         space_group=reference.space_group_after,
@@ -140,18 +143,22 @@ def _result(
     )
 
 
-def _in_axes(tensor: Tensor, crystal: Atoms, settings: ElasticSettings) -> Tensor:
-    symmetric = symmetrised(tensor, point_group_rotations(crystal, settings.symprec))
-    if settings.axes == "input":
-        return symmetric
-    return rotated(symmetric, standard_rotation(crystal, settings.symprec))
+def _axes(crystal: Atoms, settings: ElasticSettings) -> NDArray:
+    """Rotation [3, 3] from the axes of the crystal to those of the tensor."""
+    return np.eye(3) if settings.axes == "input" else standard_rotation(crystal, settings.symprec)
+
+
+def _seen_from(axes: NDArray, tensor: Tensor, crystal: Atoms, settings: ElasticSettings) -> Tensor:
+    """The tensor symmetrised and rotated, in one go so that errors are propagated once."""
+    return symmetrised(tensor, axes @ point_group_rotations(crystal, settings.symprec))
 
 
 def _cubic(tensor: Tensor, crystal: Atoms, settings: ElasticSettings) -> CubicConstants | None:
     dataset = symmetry_dataset(crystal, settings.symprec)
     if dataset is None or dataset.number not in CUBIC:
         return None
-    return cubic_constants(_in_axes(tensor, crystal, replace(settings, axes="standard")).values)
+    axes = standard_rotation(crystal, settings.symprec)
+    return cubic_constants(_seen_from(axes, tensor, crystal, settings).values)
 
 
 def _warn(result: ElasticResult) -> None:

@@ -37,15 +37,16 @@ class ElasticResult(WorkflowResult):
     stress by symmetric strain. Without prestress these are the second derivatives of the energy over the volume;
     under hydrostatic pressure they are the ones that make K = -V dp/dV and that sound and stability follow.
 
-    `relaxed_ion` is None where `relax_ions` was off; `cubic` belongs to `elasticity`, the tensor with the ions
-    relaxed where there is one. `strains` has the columns ions, direction, strain, stress_xx_gpa to stress_xy_gpa,
-    max_force_ev_per_a.
+    `axes` [3, 3] rotates from the axes of `atoms` (and of `strains`) to those of the tensors. `relaxed_ion` is None
+    where `relax_ions` was off; `cubic` belongs to `elasticity`, the tensor with the ions relaxed where there is one.
+    `strains` has the columns ions, direction, strain, stress_xx_gpa to stress_xy_gpa, max_force_ev_per_a.
     """
 
     settings: ElasticSettings
     clamped_ion: Elasticity
     relaxed_ion: Elasticity | None
     cubic: CubicConstants | None
+    axes: NDArray
     strains: Table
     converged: bool = quantity("all relaxations converged")
     space_group: str | None = quantity("space group")
@@ -98,7 +99,7 @@ class ElasticResult(WorkflowResult):
 
 
 def _matrix_rows(label: str, matrix: NDArray) -> list[tuple[str, str]]:
-    lines = [" ".join(f"{value + 0.0:8.2f}" for value in line) for line in np.round(matrix, 2)]
+    lines = ["".join(f"{value + 0.0:7.1f}" for value in line) for line in np.round(matrix, 1)]
     return list(zip([label, *[""] * 5], lines, strict=True))
 
 

@@ -31,13 +31,11 @@ def bond_matrix(rotation: NDArray) -> NDArray:
     return np.column_stack([full_3x3_to_voigt_6_stress(column) for column in columns])
 
 
-def rotated(tensor: Tensor, rotation: NDArray) -> Tensor:
-    """The tensor seen from axes turned by `rotation` [3, 3] (new components = rotation @ old components)."""
-    return symmetrised(tensor, rotation[None])
-
-
 def symmetrised(tensor: Tensor, rotations: NDArray) -> Tensor:
-    """Mean of the tensor and its transpose over rotations [R, 3, 3]; errors as of independent components."""
+    """Mean of the tensor and its transpose over rotations [R, 3, 3]; errors as of independent components.
+
+    New components = rotation @ old components: one rotation alone says how the tensor looks from other axes.
+    """
     bonds = np.array([bond_matrix(rotation) for rotation in rotations])
     mean = np.einsum("rik,rjl->ijkl", bonds, bonds) / len(bonds)
     mean = (mean + mean.swapaxes(2, 3)) / 2.0
