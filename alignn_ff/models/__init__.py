@@ -12,6 +12,7 @@ from alignn_ff.models.base import SYMBOLS, Committee, Heads, Potential, Sum
 MODELS = {
     "alignn_atomwise": "alignn_ff.models.alignn_atomwise:AlignnAtomwise",
     "alignn_atomwise_pure": "alignn_ff.models.alignn_atomwise:AlignnAtomwisePure",
+    "alignn_atomwise_pure_smooth": "alignn_ff.models.alignn_atomwise_smooth:AlignnAtomwisePureSmooth",
     "alignn_smooth": "alignn_ff.models.alignn_smooth:AlignnSmooth",
     "legacy_gradient": "alignn_ff.models.legacy:LegacyGradient",
     "legacy_penalty": "alignn_ff.models.legacy:LegacyPenalty",

@@ -11,13 +11,10 @@ from alignn_ff.graph import Topology
 from alignn_ff.schema import Strict
 
 
-class AlignnAtomwiseConfig(Strict):
-    """Form and size of `alignn_atomwise`; names are those of the public ALIGNN config."""
+class NetworkConfig(Strict):
+    """Graph and size of the published models; names are those of the public ALIGNN config."""
 
-    mode: Literal["sound", "legacy"] = Field(
-        default="sound",
-        description="legacy: as published. sound: every sum enveloped, no residual without neighbours, complete graphs",
-    )
+    mode: Literal["sound", "legacy"]
     atom_features: Literal["cgcnn", "atomic_number"] = "cgcnn"
     neighbor_strategy: Literal[
         "pure_torch", "torch_graph", "fast_graph", "radius_graph", "radius_graph_jarvis", "k-nearest"
@@ -33,14 +30,10 @@ class AlignnAtomwiseConfig(Strict):
     triplet_input_features: int = Field(default=40, ge=2, description="Gaussians of the cosine of an angle")
     embedding_features: int = Field(default=64, ge=1)
     hidden_features: int = Field(default=64, ge=1)
-    use_cutoff_function: bool = Field(default=False, description="carry the edge features to zero at inner_cutoff")
-    multiply_cutoff: bool = Field(default=False, description="multiply by that function; else it replaces the distance")
-    inner_cutoff: float = Field(default=3.0, gt=0, description="Å")
-    exponent: int = Field(default=5, ge=2, description="of every envelope")
     lg_on_fly: bool = Field(default=True, description="forces through the angles; off in legacy mode only")
 
     @model_validator(mode="after")
-    def _consistent(self) -> AlignnAtomwiseConfig:
+    def _fits_together(self) -> NetworkConfig:
         if self.three_body_cutoff is not None and self.three_body_cutoff > self.cutoff:
             raise ValueError("three_body_cutoff must not exceed cutoff")
         if self.neighbor_strategy == "k-nearest" and not (self.max_neighbors and self.max_neighbors > 0):
@@ -55,7 +48,33 @@ class AlignnAtomwiseConfig(Strict):
         return self
 
 
-def wanted_topology(c: AlignnAtomwiseConfig) -> Topology:
+class AlignnAtomwiseConfig(NetworkConfig):
+    """Form and size of `alignn_atomwise`."""
+
+    mode: Literal["sound", "legacy"] = Field(
+        default="sound",
+        description="legacy: as published. sound: every sum enveloped, no residual without neighbours, complete graphs",
+    )
+    use_cutoff_function: bool = Field(default=False, description="carry the edge features to zero at inner_cutoff")
+    multiply_cutoff: bool = Field(default=False, description="multiply by that function; else it replaces the distance")
+    inner_cutoff: float = Field(default=3.0, gt=0, description="Å")
+    exponent: int = Field(default=5, ge=2, description="of every envelope")
+
+
+class AlignnAtomwisePureSmoothConfig(NetworkConfig):
+    """Form and size of `alignn_atomwise_pure_smooth`, which there is as published only."""
+
+    mode: Literal["legacy"] = "legacy"
+    radial_basis: Literal["bessel", "gaussian"] = "bessel"
+    angular_basis: Literal["fourier", "cosine"] = "fourier"
+    radial_cutoff: float = Field(default=8.0, gt=0, description="Å, where the radial basis ends")
+    smooth_cutoff_coeff: float = Field(default=5.0, ge=0, description="exponent of its envelope; 0 leaves it out")
+    radial_learnable: bool = Field(default=True, description="learn the frequencies of the bessel basis")
+    angular_learnable: bool = Field(default=True, description="learn those of the fourier basis")
+    use_atomref: bool = Field(default=True, description="add a linear function of the atom's features to its energy")
+
+
+def wanted_topology(c: NetworkConfig) -> Topology:
     """The graph that a config describes, by the rules of `neighbors.TOPOLOGIES`."""
     if c.mode == "sound":
         return Topology(angles="chained")
@@ -70,7 +89,7 @@ def wanted_topology(c: AlignnAtomwiseConfig) -> Topology:
     return Topology("nearest", angles, (("max_neighbors", cap),))
 
 
-def wanted_angle_cutoff(c: AlignnAtomwiseConfig) -> float | None:
+def wanted_angle_cutoff(c: NetworkConfig) -> float | None:
     """Å, longest edge of an angle; infinite where every edge counts, None where angles do not."""
     if not c.alignn_layers:
         return None
@@ -80,7 +99,7 @@ def wanted_angle_cutoff(c: AlignnAtomwiseConfig) -> float | None:
     return math.inf if whole else c.three_body_cutoff
 
 
-def reach(c: AlignnAtomwiseConfig) -> float:
+def reach(c: NetworkConfig) -> float:
     """Receptive field, Å: how far what an atom hears of has come."""
     chosen = wanted_topology(c).edges
     if chosen in ("shells", "growing"):

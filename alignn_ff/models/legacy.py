@@ -1,13 +1,13 @@
 """What upstream adds to the published models around their networks, each quirk a potential of its own.
 
-Upstream's forces are not always the gradient of the energy it returns. A gradient other than that of the energy is
-expressed here by `told`: a number with one value and the gradient of another. Only published weights need it.
+Upstream's forces are not always the gradient of the energy it returns. `value_with_gradient` expresses that: a number
+with one value and the gradient of another. Only published weights need it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,15 +22,15 @@ _COULOMB_EV_A = 14.399645
 """Upstream's constants of the ZBL repulsion, as it rounds them."""
 
 
-def told(value: Tensor, felt: Tensor) -> Tensor:
+def value_with_gradient(value: Tensor, felt: Tensor) -> Tensor:
     """The numbers of `value` with the gradient of `felt`."""
     return value.detach() + (felt - felt.detach())
 
 
 class LegacyPenalty(Potential):
-    """Repulsion factor·(threshold - d) of every directed edge shorter than `threshold`, felt but not told.
+    """Repulsion factor·(threshold - d) of every directed edge shorter than `threshold`, felt and seldom told.
 
-    Upstream differentiates it with the energy and leaves it out of the energy it returns.
+    Upstream differentiates it with the energy and mostly leaves it out of the energy it returns.
 
     Args:
         elements: symbols.
@@ -38,8 +38,8 @@ class LegacyPenalty(Potential):
         threshold: Å.
         envelope: radius (Å) and exponent of the cutoff function that upstream puts in the place of d here, where its
             DGL model puts it in the place of the distance; none for the distance itself.
-        counted: told after all, and N times over for N atoms: what upstream's DGL model does without
-            `energy_mult_natoms`.
+        told: "never"; "once", as upstream's smooth model does; "times_atoms", N times over for N atoms, as its DGL
+            model does without `energy_mult_natoms`.
     """
 
     name = "legacy_penalty"
@@ -50,11 +50,11 @@ class LegacyPenalty(Potential):
         factor: float,
         threshold: float,
         envelope: Sequence[float] | None = None,
-        counted: bool = False,
+        told: Literal["never", "once", "times_atoms"] = "never",
     ) -> None:
         super().__init__()
         self.elements = tuple(elements)
-        self.factor, self.threshold, self.counted = factor, threshold, counted
+        self.factor, self.threshold, self.told = factor, threshold, told
         self.envelope = None if envelope is None else (float(envelope[0]), int(envelope[1]))
         self.cutoff = self.receptive_field = threshold if self.envelope is None else self.envelope[0]
         self.claims = frozenset()
@@ -66,8 +66,10 @@ class LegacyPenalty(Potential):
             length = polynomial_envelope(length / radius, exponent)
         edge = self.factor * (self.threshold - length).clamp(min=0.0)
         energy = edge.new_zeros(len(graph.numbers)).index_add(0, graph.edge_dst, edge)
-        times = atom_counts(graph)[graph.graph_index] if self.counted else 0
-        return Heads(energy=told(times * energy, energy))
+        if self.told == "once":
+            return Heads(energy=energy)
+        times = atom_counts(graph)[graph.graph_index] if self.told == "times_atoms" else 0
+        return Heads(energy=value_with_gradient(times * energy, energy))
 
     @property
     def config(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ class LegacyPenalty(Potential):
             "factor": self.factor,
             "threshold": self.threshold,
             "envelope": None if self.envelope is None else list(self.envelope),
-            "counted": self.counted,
+            "told": self.told,
         }
 
 
@@ -141,7 +143,7 @@ class LegacyGradient(Potential):
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
         energy = self.inner(graph, vectors).energy
         atoms = atom_counts(graph)[graph.graph_index].to(energy.dtype)
-        return Heads(energy=told(energy, self.factor * atoms**self.power * energy))
+        return Heads(energy=value_with_gradient(energy, self.factor * atoms**self.power * energy))
 
     @property
     def config(self) -> dict[str, Any]:

@@ -59,8 +59,22 @@ _TODAY = {
 }
 """Defaults of 2026.8.11, for fields left out by hand."""
 
-_TODAY_PURE = {"penalty_factor": 0.5}
-"""Where those of `alignn_atomwise_pure` differ."""
+_TODAY_OF: dict[str, dict[str, Any]] = {
+    "alignn_atomwise_pure": {"penalty_factor": 0.5},
+    "alignn_atomwise_pure_smooth": {
+        "penalty_factor": 0.5,
+        "energy_mult_natoms": False,
+        "radial_basis": "bessel",
+        "angular_basis": "fourier",
+        "radial_cutoff": 8.0,
+        "smooth_cutoff_coeff": 5.0,
+        "radial_learnable": True,
+        "angular_learnable": True,
+        "use_atomref": True,
+    },
+    "ealignn_atomwise": {"inner_cutoff": 4.0},
+}
+"""Where those of a model differ from `alignn_atomwise`."""
 
 
 def complete(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,5 +82,4 @@ def complete(model: Mapping[str, Any]) -> dict[str, Any]:
     written = all(field in model for field in _ALWAYS_WRITTEN)
     if written:
         return {**_BEFORE, **model}
-    pure = _TODAY_PURE if model["name"] == "alignn_atomwise_pure" else {}
-    return {**_TODAY, **pure, **model}
+    return {**_TODAY, **_TODAY_OF.get(model["name"], {}), **model}

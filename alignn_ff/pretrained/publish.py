@@ -15,7 +15,7 @@ from alignn_ff.models import Potential, build
 from alignn_ff.models.layers.features import WIDTHS
 from alignn_ff.pretrained.archive import CONFIG, WEIGHTS
 from alignn_ff.pretrained.generations import complete
-from alignn_ff.pretrained.upstream import GRAPH, PURE, SHARED, describe, network_of
+from alignn_ff.pretrained.upstream import DGL, GRAPH, PURE, SHARED, describe, network_of
 
 _AS_ALWAYS = {
     "output_features": 1,
@@ -66,7 +66,7 @@ def upstream_config(potential: Potential) -> dict[str, Any]:
     first = terms[0]
     network = first["potential"] if first["name"] == "legacy_gradient" else first
     others = {term["name"]: term for term in terms[1:]}
-    if network.get("mode") == "legacy":
+    if network["name"] in (DGL, PURE) and network["mode"] == "legacy":  # what upstream's calculator reads
         config = _config(network, others)
         config["model"] |= {
             "energy_mult_natoms": first is network,
@@ -90,7 +90,7 @@ def _config(network: dict[str, Any], others: dict[str, dict[str, Any]]) -> dict[
         "three_body_cutoff": network["three_body_cutoff"] or network["cutoff"],
         **_AS_ALWAYS,
         "use_penalty": penalty is not None,
-        **{name: network[name] for name in SHARED},
+        **{name: network[name] for name in SHARED[network["name"]]},
     }
     if penalty is not None:
         model |= {"penalty_factor": penalty["factor"], "penalty_threshold": penalty["threshold"]}

@@ -16,22 +16,27 @@ from torch import Tensor
 from alignn_ff.checkpoint import Checkpoint
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.models import Potential, build
-from alignn_ff.models.alignn_atomwise import AlignnAtomwise
+from alignn_ff.models.alignn_network import AlignnNetwork
 from alignn_ff.models.base import SYMBOLS
 from alignn_ff.models.layers.features import WIDTHS, last_element
 from alignn_ff.pretrained.archive import Published, read_published
+from alignn_ff.pretrained.ealignn import EALIGNN, WHY_INVARIANT, as_invariant
 from alignn_ff.pretrained.generations import complete
 
 log = logging.getLogger(__name__)
 
-PURE = "alignn_atomwise_pure"
-_FORCE_FIELDS = ("alignn_atomwise", PURE)
+DGL, PURE, SMOOTH = "alignn_atomwise", "alignn_atomwise_pure", "alignn_atomwise_pure_smooth"
 
-SHARED = (
-    "alignn_layers gcn_layers edge_input_features triplet_input_features embedding_features hidden_features "
-    "use_cutoff_function multiply_cutoff inner_cutoff exponent lg_on_fly"
+_SIZES = (
+    "alignn_layers gcn_layers edge_input_features triplet_input_features embedding_features hidden_features lg_on_fly "
+)
+_ENVELOPE = (_SIZES + "use_cutoff_function multiply_cutoff inner_cutoff exponent").split()
+_BASES = (
+    _SIZES
+    + "radial_basis angular_basis radial_cutoff smooth_cutoff_coeff radial_learnable angular_learnable use_atomref"
 ).split()
-"""Fields of upstream's model that are fields of ours."""
+SHARED = {DGL: _ENVELOPE, PURE: _ENVELOPE, SMOOTH: _BASES}
+"""Fields of each of upstream's models that are fields of ours."""
 GRAPH = "atom_features neighbor_strategy cutoff max_neighbors use_canonize".split()
 """Fields beside upstream's model that are fields of ours."""
 
@@ -45,6 +50,7 @@ _PLAIN = {
     "conv_type": "alignn",
     "lighten_edges": False,
     "backtracking": True,
+    "mlp_first": True,
 }
 """Fields that only these values of are understood."""
 
@@ -64,6 +70,8 @@ def load_upstream(path: str | Path) -> Checkpoint:
     path = Path(path)
     published = read_published(path)
     config = {**published.config, "model": complete(published.config["model"])}
+    if config["model"]["name"] == EALIGNN:
+        config = as_invariant(config)
     _check_understood(config, path)
     try:
         potential = build(describe(config))
@@ -87,9 +95,9 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
         "elements": elements,
         "three_body_cutoff": config.get("three_body_cutoff"),
         **{name: config[name] for name in GRAPH},
-        **{name: model[name] for name in SHARED},
+        **{name: model[name] for name in SHARED[model["name"]]},
     }
-    if not model["energy_mult_natoms"]:
+    if not model["energy_mult_natoms"] and model["name"] != SMOOTH:
         network = {"name": "legacy_gradient", "potential": network, "power": -1}
     terms = [network, *_short_range(config, elements)]
     whole = {"name": "sum", "terms": terms} if len(terms) > 1 else network
@@ -101,15 +109,16 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def network_of(potential: Potential) -> Potential:
     """The part of a potential that is a published network."""
-    return next(part for part in potential.modules() if isinstance(part, AlignnAtomwise))
+    return next(part for part in potential.modules() if isinstance(part, AlignnNetwork))
 
 
 def _short_range(config: Mapping[str, Any], elements: list[str]) -> list[dict[str, Any]]:
     """Penalty and ZBL repulsion, where the model has them."""
     model, terms = config["model"], []
+    dgl = model["name"] == DGL
     if model["use_penalty"]:
-        dgl = model["name"] != PURE
         replaced = dgl and model["use_cutoff_function"] and not model["multiply_cutoff"]
+        per_atom = dgl and not model["energy_mult_natoms"]
         terms.append(
             {
                 "name": "legacy_penalty",
@@ -117,7 +126,7 @@ def _short_range(config: Mapping[str, Any], elements: list[str]) -> list[dict[st
                 "factor": model["penalty_factor"],
                 "threshold": model["penalty_threshold"],
                 "envelope": [model["inner_cutoff"], model["exponent"]] if replaced else None,
-                "counted": dgl and not model["energy_mult_natoms"],
+                "told": "times_atoms" if per_atom else "once" if model["name"] == SMOOTH else "never",
             }
         )
     # Only graphs of pure_torch carry the atomic numbers that upstream's ZBL needs.
@@ -129,15 +138,14 @@ def _short_range(config: Mapping[str, Any], elements: list[str]) -> list[dict[st
 def _check_understood(config: Mapping[str, Any], path: Path) -> None:
     model = config["model"]
     name, target = model["name"], config.get("target", "?")
-    if name not in _FORCE_FIELDS:
-        raise CheckpointError(
-            f"{path}: is a model `{name}` of target {target!r}; expected a force field, {' or '.join(_FORCE_FIELDS)}."
-        )
+    if name not in SHARED:
+        known = ", ".join([*SHARED, EALIGNN])
+        raise CheckpointError(f"{path}: is a model `{name}` of target {target!r}; expected a force field: {known}.")
     if not model["calculate_gradient"] or model["gradwise_weight"] == 0:
         raise CheckpointError(
             f"{path}: was trained without forces, on target {target!r}: a property model, not a force field."
         )
-    absent = [f for f in GRAPH if f not in config] + [f for f in SHARED if f not in model]
+    absent = [f for f in GRAPH if f not in config] + [f for f in SHARED[name] if f not in model]
     if absent:
         raise CheckpointError(f"{path}: its config.json lacks {', '.join(absent)}; expected what the trainer wrote.")
     for field, value in _PLAIN.items():
@@ -185,11 +193,16 @@ def _some(names: list[str]) -> str:
 def _remarks(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> list[str]:
     """What users of these weights should know."""
     model, remarks = config["model"], []
-    if not model["energy_mult_natoms"] or model["force_mult_natoms"] or model["grad_multiplier"] != -1:
+    per_atom = not model["energy_mult_natoms"] and model["name"] != SMOOTH
+    if per_atom or model["force_mult_natoms"] or model["grad_multiplier"] != -1:
         remarks.append(
             "energy_mult_natoms, force_mult_natoms and grad_multiplier of its config make forces and stress a multiple "
             "of the gradient of the energy; they are reproduced, and do not conserve the energy"
         )
+    if model["name"] == SMOOTH:
+        remarks.append("its output counts as the total energy, which holds only if it was trained on total energies")
+    if model.get("was") == EALIGNN:
+        remarks.append(WHY_INVARIANT)
     if not model["add_reverse_forces"]:
         remarks.append(
             "was trained with add_reverse_forces off, on half of each force; energies are upstream's, forces are whole"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig
+from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig, AlignnAtomwisePureSmoothConfig
 from alignn_ff.models.alignn_smooth import AlignnSmoothConfig
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loss import LossConfig
@@ -38,7 +38,7 @@ def package() -> list[ast.Module]:
     return [ast.parse(ast.unparse(tree(path))) for path in modules().values()]  # copies: bodies are emptied
 
 
-CONFIGS = [TrainConfig, LossConfig, AlignnSmoothConfig, AlignnAtomwiseConfig]
+CONFIGS = [TrainConfig, LossConfig, AlignnSmoothConfig, AlignnAtomwiseConfig, AlignnAtomwisePureSmoothConfig]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: c.__name__)

@@ -48,7 +48,7 @@ def fill(model: nn.Module) -> int:
     """Formulaic weights, in the order of the state dict; how many tensors there are."""
     filled = 0
     for name, tensor in model.state_dict().items():
-        if name.endswith("centers"):
+        if name.endswith(("centers", "frequencies")):
             continue
         place = torch.arange(tensor.numel(), dtype=torch.float64)
         s = torch.sin(1 + 0.7 * place + 1.3 * filled).reshape(tensor.shape)
@@ -65,7 +65,9 @@ def network(name: str = "alignn_atomwise_pure", **fields: Any) -> Potential:
         model = build({"name": name, "mode": "legacy", "elements": ["Na", "Cl"], **SIZES, **fields})
     finally:
         torch.set_default_dtype(default)
-    assert fill(model) == 106
+    if name.endswith("smooth"):  # upstream makes them in float32
+        model.radial.frequencies.data = (math.pi * torch.arange(1, 9, dtype=torch.float32)).to(torch.float64)
+    assert fill(model) == (107 if name.endswith("smooth") else 106)
     return model
 
 
@@ -156,6 +158,13 @@ def test_gradient_multipliers_scale_forces_and_stress_alone():
         assert np.array_equal(one[0], other[0])
         assert np.allclose(other[1], -2.0 * counts[:, None] * one[1], rtol=1e-12)
         assert np.allclose(other[2], -2.0 * np.array([len(a) for a in structures])[:, None, None] * one[2], rtol=1e-9)
+
+
+def test_g10_bessel_and_fourier_functions():
+    name = "alignn_atomwise_pure_smooth"
+    energy, forces, _ = predict(network(name, radial_cutoff=5.0, three_body_cutoff=3.5), salt())
+    assert 4 * energy == pytest.approx([0.0923452741], abs=DIGITS)  # upstream's output of this model is the total
+    assert np.allclose(forces[0], [0.000133429379, -4.8637156e-05, -0.000141012420], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,19 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from ase import Atoms
+from ase.build import molecule
 
+from alignn_ff import testing
+from alignn_ff.calculator import AlignnFFCalculator
 from alignn_ff.errors import CheckpointError, ModelNotFoundError
 from alignn_ff.models import build
 from alignn_ff.pretrained import load_potential
 from alignn_ff.pretrained.upstream import load_upstream
+from tests.structures import SMALL
 
 MODEL = {
     "name": "alignn_atomwise", "alignn_layers": 1, "gcn_layers": 1, "atom_input_features": 92,
@@ -144,6 +150,7 @@ def test_no_such_path_is_a_name_that_is_not_known(tmp_path):
         ({"link": "log"}, {}, "`link` is 'log'"),
         ({"classification": True}, {}, "`classification` is True"),
         ({"extra_features": 6}, {}, "`extra_features` is 6"),
+        ({"name": "alignn_atomwise_pure_smooth", "mlp_first": False}, {}, "`mlp_first` is False"),
         ({"conv_type": "t_alignn"}, {}, "`conv_type` is 't_alignn'"),
         ({"lighten_edges": True}, {}, "`lighten_edges` is True"),
         ({"atom_input_features": 1}, {}, "`cgcnn` and atom_input_features 1 do not fit"),
@@ -155,6 +162,39 @@ def test_no_such_path_is_a_name_that_is_not_known(tmp_path):
 def test_models_that_are_not_understood_are_refused_in_words(model, top, said, tmp_path):
     with pytest.raises(CheckpointError, match=said):
         load_upstream(folder(tmp_path, model, **top))
+
+
+def energy_of(path: Path, atoms: Atoms) -> float:
+    return AlignnFFCalculator(path, dtype="float64").evaluate([atoms])[0]["energy"]
+
+
+def test_ealignn_is_read_as_the_invariant_model_it_is(tmp_path, caplog):
+    (tmp_path / "e").mkdir()
+    (tmp_path / "plain").mkdir()
+    fields = {"name": "ealignn_atomwise", "inner_cutoff": 4.0, "force_mult_natoms": True, "remove_torque": True}
+    equivariant = folder(tmp_path / "e", fields)
+    plain = folder(
+        tmp_path / "plain", {"inner_cutoff": 4.0}, neighbor_strategy="torch_graph", cutoff=4.0, max_neighbors=None
+    )
+    (plain / "best_model.pt").write_bytes((equivariant / "best_model.pt").read_bytes())
+    potential = load_upstream(equivariant).potential
+    assert "integer lattice translations" in caplog.text
+    assert potential.cutoff == 4.0 and potential.config == load_upstream(plain).potential.config
+    assert energy_of(equivariant, SMALL["alloy"]()) == energy_of(plain, SMALL["alloy"]())
+    testing.check_rotation(potential.to(torch.float64), SMALL["alloy"]())
+
+
+def test_smooth_model_tells_its_penalty(tmp_path):
+    name = "alignn_atomwise_pure_smooth"
+    network = build({"name": name, "mode": "legacy", "elements": ["H", "O"], "cutoff": 5.0, **SIZES})
+    path = folder(tmp_path, {"name": name}, neighbor_strategy="pure_torch", max_neighbors=None, three_body_cutoff=3.5)
+    torch.save({"_species_table": torch.zeros(120, 92), **network.state_dict()}, path / "best_model.pt")
+    water = molecule("H2O", vacuum=4.0)
+    potential = load_upstream(path).potential.to(torch.float64)
+    testing.check_forces(potential, water)
+    bare = testing.predict(network.to(torch.float64), [water]).energy
+    bonds = np.array([water.get_distance(0, 1), water.get_distance(0, 2)])
+    assert float(testing.predict(potential, [water]).energy - bare) == pytest.approx(2 * 0.5 * (1 - bonds).sum())
 
 
 def test_other_outputs_are_left_out_and_told(tmp_path, caplog):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def polynomial_envelope(u: Tensor, exponent: int = 6) -> Tensor:
+def polynomial_envelope(u: Tensor, exponent: float = 6) -> Tensor:
     """f(u) = 1 at 0, and 0 from u = 1 on with vanishing first and second derivative.
 
     f = 1 - (p+1)(p+2)/2 u^p + p(p+2) u^(p+1) - p(p+1)/2 u^(p+2), eq. 8 of Gasteiger, Groß, Günnemann,
