@@ -6,7 +6,7 @@ import bz2
 import gzip
 import lzma
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Error as SqliteError
@@ -69,7 +69,8 @@ def read_frames(path: Path, index: str = ":") -> Atoms | list[Atoms]:
 def _unpacked(path: Path) -> Iterator[Path]:
     """The file itself, or a temporary copy unpacked: ASE steps back and forth, and each step back in a packed file
     unpacks it from its start."""
-    unpack = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix)
+    unpackers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    unpack = unpackers.get(path.suffix)
     if unpack is None:
         yield path
         return

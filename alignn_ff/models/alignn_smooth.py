@@ -17,7 +17,7 @@ from alignn_ff.models.layers.density import Density
 from alignn_ff.models.layers.gated_conv import GatedConvolution
 from alignn_ff.models.layers.harmonics import spherical_harmonics
 from alignn_ff.models.layers.line_graph import LineGraph
-from alignn_ff.models.layers.mlp import Standardize, mlp
+from alignn_ff.models.layers.mlp import Standardize, first_layer, mlp
 from alignn_ff.models.layers.radial import BesselBasis, BondBasis
 from alignn_ff.models.ops import Slots, slots
 from alignn_ff.schema import Strict, parse
@@ -85,7 +85,7 @@ class _Layer(nn.Module):
 
     def renew(self, invariants: Tensor) -> None:
         """Standardise invariants [N, outputs] by new constants; the weights after them make up for it."""
-        self.standardize.renew_before(self.angular[0], invariants)
+        self.standardize.renew_before(first_layer(self.angular), invariants)
 
     def forward(self, nodes: Tensor, e: _Edges) -> Tensor:
         invariants = self.density(nodes, e.basis, e.envelope, e.harmonics, e.src, e.where)

@@ -39,8 +39,8 @@ class GatedConvolution(nn.Module):
     def renew(self, messages: Tensor) -> None:
         """Standardise sums of messages [N, M] by new constants; the weights after them make up for it."""
         factor, shift = self.standardize.renew(messages)
-        self.own.bias += self.out.weight @ shift
-        self.out.weight *= factor
+        self.own.bias.add_(self.out.weight @ shift)
+        self.out.weight.mul_(factor)
 
     def forward(self, nodes: Tensor, basis: Tensor, envelope: Tensor, src: Tensor, dst: Tensor, where: Slots) -> Tensor:
         """Update of each node [N, F] from nodes [N, F], basis [E, K], envelope [E, 1] and edges sorted by dst."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from alignn_ff.graph import AtomGraph
 from alignn_ff.models.layers.gated_conv import GatedConvolution
-from alignn_ff.models.layers.mlp import Standardize, mlp
+from alignn_ff.models.layers.mlp import Standardize, first_layer, mlp
 from alignn_ff.models.layers.radial import BesselBasis
 from alignn_ff.models.ops import edge_sum, slots
 
@@ -39,7 +39,7 @@ class LineGraph(nn.Module):
 
     def renew(self, heard: Tensor) -> None:
         """Standardise what atoms hear [N, F] by new constants; the weights after it make up for it."""
-        self.standardize.renew_before(self.tell[0], heard)
+        self.standardize.renew_before(first_layer(self.tell), heard)
 
     def forward(self, nodes: Tensor, graph: AtomGraph, vectors: Tensor) -> Tensor:
         """Update of each atom [N, F] from atoms [N, F], a graph with angles and edge vectors [E, 3]."""

@@ -11,6 +11,13 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
 
 
+def first_layer(network: nn.Sequential) -> nn.Linear:
+    """The linear layer that an `mlp` begins with."""
+    layer = network[0]
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
 class Standardize(nn.Module):
     """Shifts and scales features by constants taken once from data, so that training starts well conditioned.
 
@@ -40,8 +47,8 @@ class Standardize(nn.Module):
         """Take the constants from `values`; the first columns of the layer that follows make up for it."""
         factor, shift = self.renew(values)
         columns = following.weight[:, : len(factor)]
-        following.bias += columns @ shift
-        columns *= factor
+        following.bias.add_(columns @ shift)
+        columns.mul_(factor)
 
     def _observe(self, values: Tensor) -> None:
         self.mean = values.detach().mean(0)
