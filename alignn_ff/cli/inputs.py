@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
+from ase import Atoms
 from typer import Argument, Option
 
 from alignn_ff.cli.model import ASE, load_calculator
-from alignn_ff.cli.structure import read_structure, read_structures, split_index
+from alignn_ff.cli.structure import read_structures, split_index
+from alignn_ff.errors import StructureError
 
 
 class Loaded(NamedTuple):
@@ -19,15 +23,22 @@ class Loaded(NamedTuple):
     model: dict[str, Any]
 
 
+class Task(NamedTuple):
+    """One call of the workflow's function."""
+
+    stem: str
+    """What the folder of the results is called after."""
+    options: dict[str, Any]
+    """What the summary says it was given."""
+    load: Callable[[], Loaded]
+    """Read and make it."""
+
+
 class Inputs(Protocol):
     """What stands before the settings; typer reads arguments and options from the fields of those who do this."""
 
-    @property
-    def stem(self) -> str:
-        """What the folder of the results is called after."""
-
-    def load(self) -> Loaded:
-        """Read and make it."""
+    def tasks(self) -> list[Task]:
+        """At least one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,21 +64,29 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneStructure(Model):
-    """A structure with a calculator."""
+class EachStructure(Model):
+    """Structures with a calculator, each a task."""
 
-    structure: Annotated[str, Argument(help="Structure file that ASE reads; file@index where it holds several.")]
+    structures: Annotated[
+        list[str],
+        Argument(help="Structure files that ASE reads; file@index where one holds several, file@: for all of them."),
+    ]
 
-    @property
-    def stem(self) -> str:
-        """What the folder of the results is called after."""
-        return split_index(self.structure)[0].stem
+    def tasks(self) -> list[Task]:
+        """One of each structure; a file that cannot be read says so when its turn comes."""
+        found = [(text, each) for text in self.structures for each in _read(text)]
+        stems = distinct(split_index(text)[0].stem for text, _ in found)
+        options = {key: value for key, value in asdict(self).items() if key != "structures"}
+        return [
+            Task(stem, {"structure": text} | options, partial(self._load, each))
+            for stem, (text, each) in zip(stems, found, strict=True)
+        ]
 
-    def load(self) -> Loaded:
-        """The structure with its calculator."""
-        atoms = read_structure(self.structure)
-        atoms.calc, provenance = self.calculator()
-        return Loaded((atoms,), provenance)
+    def _load(self, found: Atoms | StructureError) -> Loaded:
+        if isinstance(found, StructureError):
+            raise found
+        found.calc, provenance = self.calculator()
+        return Loaded((found,), provenance)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,22 +97,38 @@ class ModelAndStructures(Model):
         list[str] | None, Argument(help="Structure files that ASE reads; file@: for all that it holds.")
     ] = None
 
-    @property
-    def stem(self) -> str:
-        """What the folder of the results is called after."""
+    def tasks(self) -> list[Task]:
+        """One of all."""
         if self.structures:
-            return split_index(self.structures[0])[0].stem
-        return Path((self.model or "embedded").removeprefix(ASE)).stem
+            stem = split_index(self.structures[0])[0].stem
+        else:
+            stem = Path((self.model or "embedded").removeprefix(ASE)).stem
+        return [Task(stem, asdict(self), self._load)]
 
-    def load(self) -> Loaded:
-        """The calculator and the structures."""
+    def _load(self) -> Loaded:
         structures = read_structures(self.structures or [])
         calculator, provenance = self.calculator()
         return Loaded((calculator, structures), provenance)
 
 
 INPUTS: dict[str, type[Inputs]] = {
-    "atoms": OneStructure,
+    "atoms": EachStructure,
     "calculator": ModelAndStructures,
 }
 """Name of the function's first parameter -> what its command takes."""
+
+
+def distinct(stems: Iterable[str]) -> list[str]:
+    """`stems` with a number behind those that were there before: POSCAR, POSCAR-2, POSCAR-3."""
+    found: list[str] = []
+    for stem in stems:
+        names = (stem, *(f"{stem}-{k}" for k in range(2, len(found) + 3)))
+        found.append(next(name for name in names if name not in found))
+    return found
+
+
+def _read(text: str) -> list[Atoms] | list[StructureError]:
+    try:
+        return list(read_structures([text]))
+    except StructureError as error:
+        return [error]

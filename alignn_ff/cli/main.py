@@ -30,6 +30,9 @@ first line of the module's docstring is its help. Workflows need no line here.""
 FAILED, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 1, 2, 3, 130
 """Exit codes beside 0."""
 
+EXIT_CODES = {"done": 0, "failed": FAILED, "not converged": NOT_CONVERGED, "interrupted": INTERRUPTED}
+"""Outcome of a workflow -> exit code of its command."""
+
 
 class LazyGroup(TyperGroup):
     """Commands that exist as name and help until one is called."""

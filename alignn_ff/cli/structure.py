@@ -11,26 +11,13 @@ from alignn_ff.errors import StructureError
 from alignn_ff.io import read_frames
 
 
-def read_structure(text: str) -> Atoms:
-    """One structure from `text`: a file that ASE reads, with an index where it holds several ("a.xyz@0").
+def read_structures(texts: Sequence[str]) -> list[Atoms]:
+    """Those of files that ASE reads, with an index where one holds several ("a.xyz@0"), or many ("a.xyz@::10").
 
     Without an index the last one counts.
 
     Raises:
-        StructureError: file missing, empty or unreadable, or several structures; the message names it.
-    """
-    found = _frames(text)
-    if len(found) != 1:
-        path = split_index(text)[0]
-        raise StructureError(f"{text} selects {len(found)} structures; one was expected, such as {path}@0.")
-    return found[0]
-
-
-def read_structures(texts: Sequence[str]) -> list[Atoms]:
-    """Those of several files; an index may select several of one file ("a.xyz@:", "a.xyz@::10").
-
-    Raises:
-        StructureError: as in `read_structure`, but for several structures.
+        StructureError: file missing, empty or unreadable, or without such an index; the message names it.
     """
     return [atoms for text in texts for atoms in _frames(text)]
 

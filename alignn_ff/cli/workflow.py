@@ -15,18 +15,17 @@ import typer
 from rich.console import Console
 from typer import Option
 
-from alignn_ff.cli.inputs import INPUTS, Inputs, Loaded
-from alignn_ff.cli.main import FAILED, INTERRUPTED, NOT_CONVERGED, first_line, say
+from alignn_ff.cli.inputs import INPUTS, Inputs, Loaded, Task
+from alignn_ff.cli.main import EXIT_CODES, first_line, say
 from alignn_ff.cli.options import command_class, plain_parameters, setting_parameters, settings_from
+from alignn_ff.cli.several import run_each
 from alignn_ff.cli.summary import collected_warnings, show_result, write_summary
-from alignn_ff.errors import RunawayError
+from alignn_ff.errors import ConfigError, RunawayError
 from alignn_ff.files import output_folder
 from alignn_ff.workflows import WORKFLOWS
 from alignn_ff.workflows.result import WorkflowResult, plain
 
 T = TypeVar("T")
-
-EXIT_CODES = {"done": 0, "failed": FAILED, "not converged": NOT_CONVERGED, "interrupted": INTERRUPTED}
 
 
 @dataclass(frozen=True)
@@ -43,19 +42,52 @@ class Common:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One call of a command."""
+class Resuming:
+    """What the command of a workflow takes that can go on after it was broken off."""
+
+    resume: Annotated[
+        bool, Option("--resume", help="Go on with the run in the output folder; begin it where there is none.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """A call of a command."""
 
     name: str
     run: Callable[..., WorkflowResult]
     inputs: Inputs
     settings: Any
     common: Common
+    resume: bool
+
+    def jobs(self) -> list[Job]:
+        """What there is to do: several have folders of their own."""
+        tasks, out = self.inputs.tasks(), self.common.out
+        if len(tasks) == 1 and out is not None:
+            return [Job(self, tasks[0], out)]
+        return [Job(self, task, Path(f"{task.stem}-{self.name}") if out is None else out / task.stem) for task in tasks]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task of a call, and the folder of its results."""
+
+    command: Command
+    task: Task
+    folder: Path
 
     @property
-    def folder(self) -> Path:
-        """Where the results go."""
-        return self.common.out or Path(f"{self.inputs.stem}-{self.name}")
+    def options(self) -> dict[str, Any]:
+        """What the summary says the job was given."""
+        common, settings = self.command.common, plain(self.command.settings)
+        return self.task.options | _texts(common) | {"out": str(self.folder), "settings": settings}
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """Keywords of the workflow's function."""
+        how: dict[str, Any] = {"folder": self.folder, "progress": self.command.common.progress}
+        return how | ({"resume": True} if self.command.resume else {})
 
 
 def workflow_command(name: str) -> Any:
@@ -63,14 +95,16 @@ def workflow_command(name: str) -> Any:
     module, _, attribute = WORKFLOWS[name].partition(":")
     run = getattr(import_module(module), attribute)
     settings_type = get_type_hints(run)["settings"]
-    inputs_type = INPUTS[next(iter(inspect.signature(run).parameters))]
+    first, *others = inspect.signature(run).parameters
+    options = [INPUTS[first], Common, *([Resuming] if "resume" in others else [])]
 
     def command(**given: Any) -> None:
-        common = _picked(Common, given)
+        inputs, common = _picked(INPUTS[first], given), _picked(Common, given)
         settings = settings_from(settings_type, given, common.config)
-        _run(Job(name, run, _picked(inputs_type, given), settings, common))
+        _run(Command(name, run, inputs, settings, common, given.get("resume", False)))
 
-    parameters = [*plain_parameters(inputs_type), *plain_parameters(Common), *setting_parameters(settings_type)]
+    parameters = [parameter for kind in options for parameter in plain_parameters(kind)]
+    parameters += setting_parameters(settings_type)
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     single = typer.Typer(add_completion=False)
@@ -78,27 +112,34 @@ def workflow_command(name: str) -> Any:
     return typer.main.get_command(single)
 
 
-def _run(job: Job) -> None:
-    """Read, compute, save, show; ends with the exit code of the outcome."""
-    loaded = job.inputs.load()
-    with output_folder(job.folder, reuse=job.common.overwrite) as folder:
-        result, warnings = _computed(job, loaded, folder)
+def _run(command: Command) -> None:
+    """Do what there is to do; ends with the exit code of the outcome, or the worst of several."""
+    if command.resume and command.common.overwrite:
+        raise ConfigError("--overwrite and --resume exclude each other; give one of them.")
+    jobs = command.jobs()
+    if len(jobs) == 1:
+        raise typer.Exit(EXIT_CODES[_do(jobs[0]).outcome])
+    raise typer.Exit(run_each(jobs, _do, table=command.common.out))
+
+
+def _do(job: Job) -> WorkflowResult:
+    """Read, compute, save, show."""
+    command, loaded = job.command, job.task.load()
+    with output_folder(job.folder, reuse=command.common.overwrite or command.resume):
+        result, warnings = _computed(job, loaded)
     _show(job, result, warnings)
-    raise typer.Exit(EXIT_CODES[result.outcome])
+    return result
 
 
-def _computed(job: Job, loaded: Loaded, folder: Path) -> tuple[WorkflowResult, list[str]]:
+def _computed(job: Job, loaded: Loaded) -> tuple[WorkflowResult, list[str]]:
     """The result and the warnings on the way; `summary.json` says how it went, also where it failed."""
-    inputs: dict[str, Any] = {
-        "command": job.name,
-        "inputs": _texts(job.inputs) | _texts(job.common) | {"out": str(folder), "settings": plain(job.settings)},
-        "model": loaded.model,
-    }
+    command, folder = job.command, job.folder
+    inputs: dict[str, Any] = {"command": command.name, "inputs": job.options, "model": loaded.model}
     ending: dict[str, Any]
     began = time.perf_counter()
     with collected_warnings() as warnings:
         try:
-            result = job.run(*loaded.arguments, job.settings, folder=folder, progress=job.common.progress)
+            result = command.run(*loaded.arguments, command.settings, **job.how)
         except (RunawayError, KeyboardInterrupt) as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "run away"
             ending = {"status": status, "error": str(error), "result": None, "warnings": warnings}
@@ -110,12 +151,13 @@ def _computed(job: Job, loaded: Loaded, folder: Path) -> tuple[WorkflowResult, l
 
 
 def _show(job: Job, result: WorkflowResult, warnings: list[str]) -> None:
+    name, json_only = job.command.name, job.command.common.json
     for message in warnings:
         say(f"warning: {message}", style="yellow")
-    if job.common.json:
+    if json_only:
         typer.echo(json.dumps(result.to_dict()))
-    title = f"{job.name} {result.atoms.get_chemical_formula()}: {result.outcome}"
-    show_result(Console(stderr=job.common.json), title, result.rows(), job.folder)
+    title = f"{name} {result.atoms.get_chemical_formula()}: {result.outcome}"
+    show_result(Console(stderr=json_only), title, result.rows(), job.folder)
 
 
 def _picked(kind: type[T], given: Mapping[str, Any]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -18,12 +19,14 @@ from ase.io import read, write
 from typer.testing import CliRunner
 
 import alignn_ff
+from alignn_ff.cli.inputs import distinct
 from alignn_ff.cli.main import app, load_command
 from alignn_ff.cli.options import joined, settings_from
-from alignn_ff.cli.structure import read_structure
+from alignn_ff.cli.structure import read_structures
 from alignn_ff.errors import StructureError
 from alignn_ff.workflows import WORKFLOWS
 from alignn_ff.workflows.md import MDSettings
+from alignn_ff.workflows.relax import RelaxSettings, run_relax
 
 EMT_MODEL = ("--model", "ase:emt", "--no-progress-bar")
 
@@ -169,12 +172,13 @@ def test_bad_input_is_one_paragraph_and_2(copper, args, message):
 
 
 def test_structure_files(tmp_path):
-    frames = [bulk("Cu"), molecule("CO")]
-    write(tmp_path / "two.extxyz", frames)
-    assert len(read_structure(f"{tmp_path}/two.extxyz")) == 2  # the last one
-    assert len(read_structure(f"{tmp_path}/two.extxyz@0")) == 1
+    frames = [bulk("Cu"), molecule("CO"), bulk("Cu")]
+    write(tmp_path / "three.extxyz", frames)
+    assert [len(atoms) for atoms in read_structures([f"{tmp_path}/three.extxyz"])] == [1]  # the last one
+    assert [len(atoms) for atoms in read_structures([f"{tmp_path}/three.extxyz@1"])] == [2]
+    assert [len(atoms) for atoms in read_structures([f"{tmp_path}/three.extxyz@:2"] * 2)] == [1, 2, 1, 2]
     write(tmp_path / "odd@0.xyz", frames[1])
-    assert len(read_structure(f"{tmp_path}/odd@0.xyz")) == 2
+    assert [len(atoms) for atoms in read_structures([f"{tmp_path}/odd@0.xyz"])] == [2]
     (tmp_path / "empty.xyz").touch()
     (tmp_path / "bad.xyz").write_text("three\n\nCu 0 0 0\n")
     (tmp_path / "bad.cif").write_text("nothing\n")
@@ -185,12 +189,78 @@ def test_structure_files(tmp_path):
         ("bad.xyz", "cannot be read"),
         ("bad.cif", "cannot be read"),
         ("what.ever", "cannot be read"),
-        ("two.extxyz@:", "selects 2 structures"),
-        ("two.extxyz@9", "cannot be read"),
+        ("three.extxyz@9", "cannot be read"),
     ]:
         with pytest.raises(StructureError, match=message) as caught:
-            read_structure(f"{tmp_path}/{name}")
+            read_structures([f"{tmp_path}/{name}"])
         assert name.partition("@")[0] in str(caught.value)
+
+
+def test_several_structures_each_get_a_folder(copper, tmp_path):
+    (tmp_path / "broken.cif").write_text("nothing\n")
+    write(tmp_path / "more.extxyz", [bulk("Ni", cubic=True, a=3.6), bulk("Au", cubic=True)])
+    done = call("relax", copper, "broken.cif", "more.extxyz@:", "--out", "all", "--fmax", "0.005", *EMT_MODEL)
+    assert done.exit_code == 2, done.output
+    assert "error: broken.cif: structure file broken.cif cannot be read" in words(done.stderr)
+    assert "4 structures: 3 done, 1 refused" in done.stderr
+    for name, alone in [("cu", read(copper)), ("more", bulk("Ni", cubic=True, a=3.6)), ("more-2", None)]:
+        summary = json.loads((tmp_path / "all" / name / "summary.json").read_text())
+        assert summary["status"] == "done" and isinstance(summary["inputs"]["structure"], str)
+        if alone is not None:
+            alone.calc = EMT()
+            energy = run_relax(alone, RelaxSettings(fmax=0.005)).energy_ev
+            assert summary["result"]["energy_ev"] == pytest.approx(energy, abs=1e-12)
+    with (tmp_path / "all" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["outcome"] for row in rows] == ["done", "refused", "done", "done"]
+    assert rows[3]["folder"] == "all/more-2" and float(rows[3]["energy_ev"]) < 0.1
+    assert "cannot be read" in rows[1]["error"] and rows[1]["energy_ev"] == ""
+
+
+def test_the_gravest_ending_of_several_counts(copper, tmp_path):
+    write(tmp_path / "au.cif", bulk("Au", cubic=True, a=4.06))
+    done = call("relax", copper, "au.cif", "--steps", "8", "--json", "--fmax", "0.05", *EMT_MODEL)
+    assert done.exit_code == 3, done.output
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [result["converged"] for result in results] == [False, True]
+    assert (tmp_path / "cu-relax" / "relax.json").exists() and (tmp_path / "au-relax" / "relax.json").exists()
+    stop = call("relax", copper, "au.cif", "--model", "nonsense")
+    assert stop.exit_code == 2 and stop.stderr.count("nonsense") == 1
+
+
+def test_names_of_folders_are_distinct():
+    assert distinct(["a", "POSCAR", "a", "POSCAR", "POSCAR", "a-2"]) == [
+        *("a", "POSCAR", "a-2", "POSCAR-2", "POSCAR-3", "a-2-2"),
+    ]
+
+
+def test_a_killed_run_goes_on_by_the_same_command_line(copper, tmp_path):
+    arguments = ["md", "cu.extxyz", "--steps", "600", "--restart-every", "50", "--resume", *EMT_MODEL]
+    folder, command = tmp_path / "cu-md", [sys.executable, "-c", MAIN, *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    deadline = time.monotonic() + 120
+    try:
+        while count_lines(folder / "thermo.csv") < 12 and time.monotonic() < deadline:
+            time.sleep(0.001)
+    finally:
+        process.kill()
+    assert process.wait(timeout=120) == -signal.SIGKILL
+    assert 12 <= count_lines(folder / "thermo.csv") < 61 and not (folder / "md.json").exists()
+    assert call(*arguments).exit_code == 0
+    again = call(*arguments)
+    assert again.exit_code == 0 and "600" in again.stdout
+    assert call(*arguments[:-3], *EMT_MODEL, "--out", "unbroken").exit_code == 0
+    for name in ("thermo.csv", "trajectory.extxyz", "final.extxyz"):
+        assert (folder / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
+    other = call(*arguments, "--seed", "1")
+    assert other.exit_code == 2 and "begun with other settings: seed = 0, now 1" in words(other.stderr)
+    both = call(*arguments, "--overwrite")
+    assert both.exit_code == 2 and "exclude each other" in both.stderr
+    assert "No such option" in words(call("relax", copper, "--resume", *EMT_MODEL).stderr)
+
+
+def count_lines(path):
+    return path.read_text().count("\n") if path.exists() else 0
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
