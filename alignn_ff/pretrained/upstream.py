@@ -13,13 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
-from alignn_ff.checkpoint import Checkpoint
+from alignn_ff.checkpoint import Checkpoint, load_checkpoint
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.models import Potential, build
 from alignn_ff.models.alignn_network import AlignnNetwork
 from alignn_ff.models.base import SYMBOLS
 from alignn_ff.models.layers.features import WIDTHS, last_element
-from alignn_ff.pretrained.archive import Published, read_published
+from alignn_ff.pretrained.archive import Published, is_published, read_published
 from alignn_ff.pretrained.ealignn import EALIGNN, WHY_INVARIANT, as_invariant
 from alignn_ff.pretrained.generations import complete
 
@@ -56,6 +56,15 @@ _PLAIN = {
 
 _HEADS = ("fc_atomwise.", "fc_additional_output.")
 """Weights of outputs other than the energy."""
+
+
+def load_file(path: Path) -> Checkpoint:
+    """The model in a file of this package, or in a folder or zip as ALIGNN's are published.
+
+    Raises:
+        CheckpointError: neither, or damaged.
+    """
+    return load_upstream(path) if is_published(path) else load_checkpoint(path)
 
 
 def load_upstream(path: str | Path) -> Checkpoint:

@@ -9,13 +9,13 @@ from ase import Atoms
 from ase.build import bulk
 from ase.data import atomic_numbers, covalent_radii
 
-from alignn_ff.checkpoint import load_checkpoint
 from alignn_ff.errors import CheckpointError
 from alignn_ff.evaluate import evaluate
 from alignn_ff.io import from_ase
 from alignn_ff.neighbors import connect
 from alignn_ff.pretrained.checksum import check
 from alignn_ff.pretrained.registry import Entry
+from alignn_ff.pretrained.upstream import load_file
 
 
 class Verified(NamedTuple):
@@ -42,7 +42,7 @@ def verify(entry: Entry) -> Verified:
             forces that are not finite.
     """
     check(entry)
-    checkpoint = load_checkpoint(entry.path)
+    checkpoint = load_file(entry.path)
     potential = checkpoint.potential
     if entry.elements and set(entry.elements) != set(potential.elements):
         raise CheckpointError(

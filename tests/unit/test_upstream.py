@@ -15,10 +15,14 @@ from ase.build import molecule
 
 from alignn_ff import testing
 from alignn_ff.calculator import AlignnFFCalculator
+from alignn_ff.checkpoint import file_sha256
 from alignn_ff.errors import CheckpointError, ModelNotFoundError
 from alignn_ff.models import build
-from alignn_ff.pretrained import load_potential
+from alignn_ff.pretrained import find, load_potential
+from alignn_ff.pretrained.registry import USER_REGISTRY
 from alignn_ff.pretrained.upstream import load_upstream
+from alignn_ff.pretrained.verify import verify
+from tests.model_server import write_registry
 from tests.structures import SMALL
 
 MODEL = {
@@ -202,3 +206,15 @@ def test_other_outputs_are_left_out_and_told(tmp_path, caplog):
     torch.save({**weights(), "fc_atomwise.weight": torch.zeros(2, 6)}, path / "best_model.pt")
     load_upstream(path)
     assert "outputs other than energy" in caplog.text
+
+
+def test_a_registry_may_name_a_published_archive(tmp_path, monkeypatch):
+    path = folder(tmp_path)
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        for file in ("config.json", "best_model.pt"):
+            archive.write(path / file, f"somewhere/{file}")
+    table = {"sha256": file_sha256(tmp_path / "model.zip"), "description": "mine", "file": "model.zip"}
+    write_registry(tmp_path / "own.toml", mine=table)
+    monkeypatch.setenv(USER_REGISTRY, str(tmp_path / "own.toml"))
+    assert load_potential("mine").sha256 == load_potential(path).sha256
+    assert verify(find("mine")).formula == "H4"
