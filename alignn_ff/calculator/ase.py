@@ -122,6 +122,16 @@ class AlignnFFCalculator(Calculator):
             results += [_results(prediction, place, atoms) for place, atoms in _ranges(pack)]
         return results
 
+    def variant(self, *, dtype: str | None = None, skin: float | None = None) -> AlignnFFCalculator:
+        """The same model on the same device with another precision or skin (Å), to compare with."""
+        return AlignnFFCalculator(
+            self.potential,
+            device=str(self.device),
+            dtype=dtype,
+            skin=self._neighbors.skin if skin is None else skin,
+            domain_check=False,
+        )
+
     def domain_report(self, atoms: Atoms) -> list[Finding]:
         """Everything of a structure that the training structures of the model had not; nothing is evaluated.
 
