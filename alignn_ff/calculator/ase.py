@@ -102,6 +102,11 @@ class AlignnFFCalculator(Calculator):
         if "stress" in properties and "stress" not in self.results:
             raise PropertyNotImplementedError("stress needs a volume, and this structure's cell has none.")
 
+    def reset(self) -> None:
+        """Forget the last structure, its results and its neighbour list: what follows is as from a new calculator."""
+        super().reset()
+        self._neighbors.forget()
+
     def evaluate(self, structures: Sequence[Atoms], *, batch_edges: int = 200_000) -> list[dict[str, Any]]:
         """Properties of many structures at once, packed into few graphs; the calculator's own state stays as it is.
 

@@ -70,6 +70,10 @@ class SkinList:
         self._candidates = graph._replace(edge_src=edges.src, edge_dst=edges.dst, edge_shift=edges.shift)
         self.rebuilds += 1
 
+    def forget(self) -> None:
+        """Search anew at the next call, whatever moved: the order of edges then tells nothing of the past."""
+        self._candidates = None
+
     def refresh(self, graph: AtomGraph) -> AtomGraph:
         """`graph` with those candidates that are within the cutoff now."""
         old = self._candidates

@@ -231,3 +231,17 @@ def count_predictions(monkeypatch) -> list[int]:
 
     monkeypatch.setattr(AlignnFFCalculator, "_predict", counted)
     return calls
+
+
+def test_a_reset_leaves_no_trace_of_the_past(potential):
+    """Neighbours found long ago come in another order, and sums end in other digits."""
+    atoms, rng = rattled(), np.random.default_rng(1)
+    atoms.calc = calc = AlignnFFCalculator(potential, dtype="float32", skin=1.0)
+    for _ in range(4):
+        atoms.get_forces()
+        atoms.positions += 0.02 * rng.standard_normal((len(atoms), 3))
+    calc.reset()
+    again = atoms.copy()
+    again.calc = AlignnFFCalculator(potential, dtype="float32", skin=1.0)
+    assert np.array_equal(atoms.get_forces(), again.get_forces())
+    assert atoms.get_potential_energy() == again.get_potential_energy()
