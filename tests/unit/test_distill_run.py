@@ -67,9 +67,16 @@ class Killed(At):
     def act(self):
         raise KeyboardInterrupt
 
-class Dying(At):
-    def act(self):
-        os._exit(7)
+class Dying(EMT):
+    # once: at its third structure, in the process that comes first
+    seen = 0
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        super().calculate(atoms, properties, system_changes)
+        self.seen += 1
+        if self.seen == 3 and not (HERE / "dead").exists():
+            (HERE / "dead").touch()
+            os._exit(7)
 
 class Useless(EMT):
     def calculate(self, atoms=None, properties=("energy",), system_changes=()):
