@@ -38,11 +38,13 @@ class Targets(NamedTuple):
         energy: total, eV [G].
         forces: eV/Å [N, 3].
         stress: eV/Å³ [G, 3, 3], positive in tension.
+        atom_energy: eV [N]; of labels that are themselves a potential's, which alone shares a total among atoms.
     """
 
     energy: Tensor
     forces: Tensor
     stress: Tensor
+    atom_energy: Tensor
 
 
 def read_frames(path: Path, index: str = ":") -> Atoms | list[Atoms]:

@@ -33,7 +33,8 @@ STRESS_UNITS = {
 
 class Keys(NamedTuple):
     """Names of the labels in a source, the unit of its stress (None: the habit of the source), names of the entries
-    that tell what kind a structure is (group) and which structures must not be parted by a split (family)."""
+    that tell what kind a structure is (group) and which structures must not be parted by a split (family). Energies of
+    atoms are read where a name is given."""
 
     energy: str = "energy"
     forces: str = "forces"
@@ -41,6 +42,7 @@ class Keys(NamedTuple):
     stress_unit: str | None = None
     group: str = "config_type"
     family: str | None = None
+    atom_energy: str | None = None
 
 
 DEFAULT_KEYS = Keys()
@@ -143,8 +145,8 @@ def read_id_prop(path: Path, keys: Keys) -> list[Sample]:
 
 def _ase_sample(atoms: Atoms, keys: Keys, factor: float, key: str, path: Path) -> Sample:
     labels = {**atoms.info, **atoms.arrays, **_results(atoms)}
-    given = (labels.get(keys.energy), labels.get(keys.forces), labels.get(keys.stress))
-    return _grouped(_sample(atoms, *given, factor, key, path), atoms.info, keys, path)
+    names = (keys.energy, keys.forces, keys.stress, keys.atom_energy)
+    return _grouped(_sample(atoms, *map(labels.get, names), factor, key, path), atoms.info, keys, path)
 
 
 def _results(atoms: Atoms) -> dict[str, Any]:
@@ -167,7 +169,8 @@ def _id_prop_sample(record: Mapping[str, Any], keys: Keys, factor: float, path: 
     energy = None if per_atom is None else _energy(per_atom, f"{path}: structure {key}") * len(atoms)
     forces = _first(record, keys.forces)
     stress = _first(record, keys.stress, "stresses")
-    return _grouped(_sample(atoms, energy, forces, stress, factor, key, path), record, keys, path)
+    shares = record.get(keys.atom_energy)
+    return _grouped(_sample(atoms, energy, forces, stress, shares, factor, key, path), record, keys, path)
 
 
 def _first(record: Mapping[str, Any], *names: str) -> Any:
@@ -185,7 +188,9 @@ def _grouped(sample: Sample, entries: Mapping[str, Any], keys: Keys, path: Path)
     return sample._replace(group=str(entries.get(keys.group, "all")), family=family)
 
 
-def _sample(atoms: Atoms, energy: Any, forces: Any, stress: Any, factor: float, key: str, path: Path) -> Sample:
+def _sample(
+    atoms: Atoms, energy: Any, forces: Any, stress: Any, atom_energies: Any, factor: float, key: str, path: Path
+) -> Sample:
     try:
         graph = from_ase(atoms)
     except StructureError as error:
@@ -193,8 +198,9 @@ def _sample(atoms: Atoms, energy: Any, forces: Any, stress: Any, factor: float, 
     where = f"{path}: structure {key}"
     targets = Targets(
         energy=torch.tensor([_energy(energy, where)], dtype=torch.float64),
-        forces=torch.from_numpy(_forces(forces, len(atoms), where)),
+        forces=torch.from_numpy(_per_atom(forces, (len(atoms), 3), "forces", "eV/Å", where)),
         stress=torch.from_numpy(factor * _stress(stress if atoms.cell.rank == 3 else None, where)).unsqueeze(0),
+        atom_energy=torch.from_numpy(_per_atom(atom_energies, (len(atoms),), "energies of atoms", "eV", where)),
     )
     return Sample(graph, targets, key, "all")
 
@@ -208,13 +214,13 @@ def _energy(value: Any, where: str) -> float:
     return float(energy.reshape(()))
 
 
-def _forces(value: Any, n_atoms: int, where: str) -> np.ndarray:
+def _per_atom(value: Any, shape: tuple[int, ...], label: str, unit: str, where: str) -> np.ndarray:
     if value is None:
-        return np.full((n_atoms, 3), np.nan)
-    forces = _numbers(value, "forces", where)
-    if forces.shape != (n_atoms, 3):
-        raise DataError(f"{where}: forces have shape {forces.shape}; expected ({n_atoms}, 3), in eV/Å.")
-    return forces
+        return np.full(shape, np.nan)
+    numbers = _numbers(value, label, where)
+    if numbers.shape != shape:
+        raise DataError(f"{where}: {label} have shape {numbers.shape}; expected {shape}, in {unit}.")
+    return numbers
 
 
 def _stress(value: Any, where: str) -> np.ndarray:

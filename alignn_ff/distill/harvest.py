@@ -89,5 +89,7 @@ def _frame(atoms: Atoms, labels: Labels, info: dict[str, str]) -> Atoms:
     results = {"energy": round(labels.energy, 8), "forces": labels.forces.round(8)}
     if labels.stress is not None:
         results["stress"] = labels.stress.round(10)
+    if labels.energies is not None:
+        results["energies"] = labels.energies.round(8)
     frame.calc = SinglePointCalculator(frame, **results)
     return frame

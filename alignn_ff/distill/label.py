@@ -24,11 +24,13 @@ class LabelError(Exception):
 
 
 class Labels(NamedTuple):
-    """Energy in eV, forces in eV/Å [N, 3], stress in eV/Å³ (Voigt [6], ASE sign) where there is one."""
+    """Energy in eV, forces in eV/Å [N, 3]; where there are any, stress in eV/Å³ (Voigt [6], ASE sign) and the energies
+    of the atoms in eV [N], which teach a student how the teacher shares the energy."""
 
     energy: float
     forces: NDArray
     stress: NDArray | None
+    energies: NDArray | None
 
 
 def label(atoms: Atoms, calculator: BaseCalculator) -> Labels:
@@ -39,12 +41,14 @@ def label(atoms: Atoms, calculator: BaseCalculator) -> Labels:
     """
     work = atoms.copy()
     work.calc = calculator
-    with_stress = bool(work.pbc.all()) and "stress" in calculator.implemented_properties
+    offered = calculator.implemented_properties
+    with_stress = bool(work.pbc.all()) and "stress" in offered
     try:
         labels = Labels(
             float(work.get_potential_energy()),
             np.array(work.get_forces(), dtype=np.float64),
             np.array(work.get_stress(), dtype=np.float64) if with_stress else None,
+            np.array(work.get_potential_energies(), dtype=np.float64) if "energies" in offered else None,
         )
     except FAILURES as error:
         raise LabelError(" ".join(f"{type(error).__name__}: {error}".split())) from error

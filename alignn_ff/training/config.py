@@ -29,6 +29,10 @@ class TrainConfig(Strict):
         default=None, description="unit of the stress labels; eV/Å³ unless told, GPa in id_prop.json"
     )
 
+    atom_energy_key: str = Field(
+        default="energies", description="name of the energies of atoms, eV; read where their loss has a weight"
+    )
+
     group_key: str = Field(default="config_type", description="entry of a structure by which errors are reported")
     split_group_key: str | None = Field(
         default=None, description="entry of a structure; those that share its value stay on one side of the split"
@@ -101,7 +105,8 @@ class TrainConfig(Strict):
             raise ValueError("`data` is empty; name at least one file of labelled structures")
         if self.train_ratio + self.val_ratio + self.test_ratio > 1 + 1e-9:
             raise ValueError("train_ratio, val_ratio and test_ratio add up to more than 1")
-        if not (self.loss.energy_weight or self.loss.force_weight or self.loss.stress_weight):
+        loss = self.loss
+        if not (loss.energy_weight or loss.force_weight or loss.stress_weight or loss.atom_energy_weight):
             raise ValueError("all loss weights are zero; give at least one of them a positive value")
         return self
 

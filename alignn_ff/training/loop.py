@@ -48,20 +48,25 @@ class TrainResult(NamedTuple):
     finished: bool
 
 
+SUMS = ("train_loss", "train_energy_loss", "train_force_loss", "train_stress_loss", "train_atom_energy_loss")
+"""What a history calls the terms of the loss, see `LossTerms`."""
+NO_SUMS = (0.0,) * len(SUMS)
+
+
 @dataclass
 class Position:
     """Where a run stands; saved and restored whole, so that a resumed run goes on as if unbroken.
 
     Attributes:
         epoch: epochs completed; `batch` batches of the next are done.
-        sums: loss terms of the epoch under way (total, energy, forces, stress), means over its batches so far.
+        sums: loss terms of the epoch under way, means over its batches so far.
         best_loss, best_epoch: of the validation, or of the training where nothing is validated.
         seconds: spent on steps.
     """
 
     epoch: int = 0
     batch: int = 0
-    sums: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    sums: tuple[float, ...] = NO_SUMS
     best_loss: float = math.inf
     best_epoch: int = 0
     seconds: float = 0.0
@@ -186,11 +191,7 @@ def _close_epoch(run: Run) -> dict[str, Any]:
     row = {
         "epoch": position.epoch + 1,
         "learning_rate": run.optim.optimizer.param_groups[0]["lr"],
-        **dict(
-            zip(
-                ("train_loss", "train_energy_loss", "train_force_loss", "train_stress_loss"), position.sums, strict=True
-            )
-        ),
+        **dict(zip(SUMS, position.sums, strict=True)),
         **validate(potential, run.data.val, run.budget, run.device, config),
     }
     criterion = row.get("valid_loss", row["train_loss"])
@@ -200,7 +201,7 @@ def _close_epoch(run: Run) -> dict[str, Any]:
         run.record.save_model("best_model", potential, row, run.data.facts)
     run.record.save_model("current_model", potential, row, run.data.facts)
     swap_in(potential, raw)
-    position.epoch, position.batch, position.sums = position.epoch + 1, 0, (0.0,) * 4
+    position.epoch, position.batch, position.sums = position.epoch + 1, 0, NO_SUMS
     row["seconds"] = round(position.seconds, 3)
     run.record.append(row)
     run.record.save_state(asdict(position), potential, run.optim)

@@ -47,7 +47,8 @@ def prepare(config: TrainConfig) -> Prepared:
         DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label to apply it to.
     """
     names = (config.energy_key, config.forces_key, config.stress_key)
-    keys = Keys(*names, config.stress_unit, config.group_key, config.split_group_key)
+    atom_energy = config.atom_energy_key if config.loss.atom_energy_weight else None
+    keys = Keys(*names, config.stress_unit, config.group_key, config.split_group_key, atom_energy)
     samples = labelled(config.data, keys)
     split = _split(config, samples)
     by_key = {s.key: s for s in samples}
@@ -148,6 +149,7 @@ def _check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
         "energy": config.loss.energy_weight,
         "forces": config.loss.force_weight,
         "stress": config.loss.stress_weight,
+        "atom_energy": config.loss.atom_energy_weight,
     }
     for name, weight in weights.items():
         if weight and not any(bool(torch.isfinite(getattr(s.targets, name)).any()) for s in samples):

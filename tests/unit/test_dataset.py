@@ -22,6 +22,7 @@ def sample(name: str, number: int) -> Sample:
         energy=torch.full((1,), float(number), dtype=torch.float64),
         forces=torch.full((n, 3), float(number), dtype=torch.float64),
         stress=torch.full((1, 3, 3), float(number), dtype=torch.float64),
+        atom_energy=torch.full((n,), float(number), dtype=torch.float64),
     )
     return Sample(graph, targets, name, "all")
 

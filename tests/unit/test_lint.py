@@ -17,7 +17,7 @@ def samples(stress_ev_a3: float, factor: float, count: int = 20) -> list[Sample]
     shares = torch.linspace(0.1, 1.0, count, dtype=torch.float64)
     stresses = [factor * stress_ev_a3 * share * torch.eye(3, dtype=torch.float64)[None] for share in shares]
     force, energy = torch.zeros((1, 3), dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-    return [Sample(graph, Targets(energy, force, stress), str(i), "all") for i, stress in enumerate(stresses)]
+    return [Sample(graph, Targets(energy, force, stress, energy), str(i), "all") for i, stress in enumerate(stresses)]
 
 
 @pytest.mark.parametrize("stress", [0.001, 0.05, 0.5])

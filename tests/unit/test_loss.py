@@ -23,13 +23,14 @@ def two_structures() -> AtomGraph:
 
 
 def zeros() -> Targets:
-    return Targets(torch.zeros(2).double(), torch.zeros(9, 3).double(), torch.zeros(2, 3, 3).double())
+    zero = torch.zeros(9, 3).double()
+    return Targets(zero[:2, 0].clone(), zero, torch.zeros(2, 3, 3).double(), zero[:, 0].clone())
 
 
-def prediction(energy=(0.0, 0.0), force=0.0, stress=0.0) -> Prediction:
+def prediction(energy=(0.0, 0.0), force=0.0, stress=0.0, atom_energy=0.0) -> Prediction:
     return Prediction(
         energy=torch.tensor(energy, dtype=torch.float64),
-        atom_energy=torch.zeros(9, dtype=torch.float64),
+        atom_energy=torch.full((9,), atom_energy, dtype=torch.float64),
         forces=torch.full((9, 3), force, dtype=torch.float64),
         stress=torch.full((2, 3, 3), stress, dtype=torch.float64),
     )
@@ -40,18 +41,18 @@ def numbers(*args) -> list[float]:
 
 
 def test_perfect_prediction_costs_nothing():
-    assert numbers(prediction(), zeros(), two_structures(), PLAIN) == [0.0] * 4
+    assert numbers(prediction(), zeros(), two_structures(), PLAIN) == [0.0] * 5
 
 
 def test_energy_counts_per_atom_and_terms_are_means():
     found = numbers(prediction((0.8, -0.3), 0.2, 0.05), zeros(), two_structures(), PLAIN)
-    assert found == pytest.approx([0.2 + 0.2 + 0.05, (0.1 + 0.3) / 2, 0.2, 0.05])
+    assert found == pytest.approx([0.2 + 0.2 + 0.05, (0.1 + 0.3) / 2, 0.2, 0.05, 0.0])
 
 
 def test_weights_scale_terms_of_the_total_alone():
     config = LossConfig(criterion="l1", energy_weight=2.0, force_weight=10.0, stress_weight=100.0)
     found = numbers(prediction((0.8, -0.3), 0.2, 0.05), zeros(), two_structures(), config)
-    assert found == pytest.approx([0.4 + 2.0 + 5.0, 0.2, 0.2, 0.05])
+    assert found == pytest.approx([0.4 + 2.0 + 5.0, 0.2, 0.2, 0.05, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_each_delta_belongs_to_its_term(name):
     config = LossConfig(stress_weight=1.0, **{f"{name}_delta": 0.4})
     errors = prediction((8 * 0.2, 0.2), 0.2, 0.2)
     found = dict(
-        zip(("energy", "force", "stress"), numbers(errors, zeros(), two_structures(), config)[1:], strict=True)
+        zip(("energy", "force", "stress"), numbers(errors, zeros(), two_structures(), config)[1:4], strict=True)
     )
     assert found[name] == pytest.approx(0.2**2 / 0.8)
     assert min(value for key, value in found.items() if key != name) > 0.14
@@ -93,7 +94,18 @@ def test_missing_labels_do_not_count():
     wild.stress[1] = 1e6
     wild.stress[0] = 0.01
     found = numbers(wild, targets, two_structures(), PLAIN)
-    assert found == pytest.approx([0.5 + 0.7 + 0.01, 0.5, 0.7, 0.01])
+    assert found == pytest.approx([0.5 + 0.7 + 0.01, 0.5, 0.7, 0.01, 0.0])
+
+
+def test_energies_of_atoms_count_where_they_have_a_weight():
+    wrong = prediction(atom_energy=0.3)
+    assert numbers(wrong, zeros(), two_structures(), PLAIN) == [0.0] * 5
+    config = LossConfig(criterion="l1", atom_energy_weight=2.0)
+    assert numbers(wrong, zeros(), two_structures(), config) == pytest.approx([0.6, 0.0, 0.0, 0.0, 0.3])
+    half = zeros()
+    half.atom_energy[:5] = NAN
+    half.atom_energy[5:] = 0.1
+    assert numbers(wrong, half, two_structures(), config) == pytest.approx([0.4, 0.0, 0.0, 0.0, 0.2])
 
 
 def test_nothing_labelled_costs_nothing():
@@ -101,7 +113,7 @@ def test_nothing_labelled_costs_nothing():
     predicted = prediction((1.0, 1.0), 1.0, 1.0)
     predicted.energy.requires_grad_()
     terms = loss(predicted, targets, two_structures(), PLAIN)
-    assert [float(t.detach()) for t in terms] == [0.0] * 4
+    assert [float(t.detach()) for t in terms] == [0.0] * 5
     terms.total.backward()  # a training step on such a batch must not fail
     assert not predicted.energy.grad.any()
 
@@ -116,7 +128,7 @@ def test_a_prediction_that_is_not_finite_is_never_a_good_one(term, value):
 
 def test_absent_derivatives_cost_nothing():
     bare = prediction((0.8, 0.1))._replace(forces=None, stress=None)
-    assert numbers(bare, zeros(), two_structures(), PLAIN) == pytest.approx([0.1, 0.1, 0.0, 0.0])
+    assert numbers(bare, zeros(), two_structures(), PLAIN) == pytest.approx([0.1, 0.1, 0.0, 0.0, 0.0])
 
 
 def test_a_molecule_among_crystals_leaves_the_stress_loss_and_its_gradient_finite():
@@ -124,7 +136,8 @@ def test_a_molecule_among_crystals_leaves_the_stress_loss_and_its_gradient_finit
     graph = concat([testing.build_graph(potential, SMALL[name]()) for name in ("alloy", "free_molecule")])
     predicted = evaluate(potential, graph, want=Want.TRAINING)
     n = len(graph.numbers)
-    targets = Targets(torch.zeros(2).double(), torch.zeros(n, 3).double(), torch.zeros(2, 3, 3).double())
+    zero = torch.zeros(n, 3).double()
+    targets = Targets(zero[:2, 0], zero, torch.zeros(2, 3, 3).double(), zero[:, 0])
     targets.stress[1] = NAN
     total = loss(predicted, targets, graph, LossConfig(stress_weight=1.0)).total
     gradients = torch.autograd.grad(total, list(potential.parameters()), allow_unused=True)

@@ -24,6 +24,7 @@ def sample(formula: str, energy: float | None = None, force: float = torch.nan) 
         energy=torch.tensor([total], dtype=torch.float64),
         forces=torch.full((len(atoms), 3), force, dtype=torch.float64),
         stress=torch.full((1, 3, 3), torch.nan, dtype=torch.float64),
+        atom_energy=torch.full((len(atoms),), torch.nan, dtype=torch.float64),
     )
     return Sample(from_ase(atoms), targets, formula, "all")
 

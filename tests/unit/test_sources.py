@@ -55,8 +55,8 @@ def test_labels_of_extxyz(tmp_path):
 def test_missing_labels_are_nan_never_zero(tmp_path):
     frames = [full(), labelled(energy=-3.0), labelled(forces=np.ones((8, 3))), SMALL["alloy"]()]
     samples = read_samples(extxyz(tmp_path, frames))
-    finite = [[bool(torch.isfinite(t).all()) for t in s.targets] for s in samples]
-    absent = [[bool(torch.isnan(t).all()) for t in s.targets] for s in samples]
+    finite = [[bool(torch.isfinite(t).all()) for t in s.targets[:3]] for s in samples]
+    absent = [[bool(torch.isnan(t).all()) for t in s.targets[:3]] for s in samples]
     assert finite == [[True] * 3, [True, False, False], [False, True, False], [False] * 3]
     assert absent == [[not f for f in row] for row in finite]
     assert samples[3].targets.forces.shape == (8, 3) and samples[3].targets.stress.shape == (1, 3, 3)
@@ -112,6 +112,16 @@ def test_forces_of_the_wrong_shape_are_refused(tmp_path, columns):
     atoms.arrays["my_forces"] = np.ones((8, columns))
     with pytest.raises(DataError, match=r"frames.extxyz@0: forces have shape .* expected \(8, 3\)"):
         read_samples(extxyz(tmp_path, [atoms]), Keys(forces="my_forces"))
+
+
+def test_energies_of_atoms_are_read_where_a_name_is_given(tmp_path):
+    shares = np.arange(8.0)
+    path = extxyz(tmp_path, [labelled(energy=28.0, energies=shares)])
+    assert torch.isnan(read_samples(path)[0].targets.atom_energy).all()
+    named = read_samples(path, Keys(atom_energy="energies"))[0]
+    assert named.targets.atom_energy.numpy() == pytest.approx(shares)
+    with pytest.raises(DataError, match=r"energies of atoms have shape \(8, 3\); expected \(8,\)"):
+        read_samples(path, Keys(atom_energy="positions"))
 
 
 def test_stress_of_the_wrong_size_is_refused(tmp_path):
