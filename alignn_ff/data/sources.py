@@ -145,8 +145,13 @@ def read_id_prop(path: Path, keys: Keys) -> list[Sample]:
 
 def _ase_sample(atoms: Atoms, keys: Keys, factor: float, key: str, path: Path) -> Sample:
     labels = {**atoms.info, **atoms.arrays, **_results(atoms)}
-    names = (keys.energy, keys.forces, keys.stress, keys.atom_energy)
-    return _grouped(_sample(atoms, *map(labels.get, names), factor, key, path), atoms.info, keys, path)
+    energy, forces, stress = (labels.get(name) for name in (keys.energy, keys.forces, keys.stress))
+    shares = _shares(labels, keys)
+    return _grouped(_sample(atoms, energy, forces, stress, shares, factor, key, path), atoms.info, keys, path)
+
+
+def _shares(labels: Mapping[str, Any], keys: Keys) -> Any:
+    return None if keys.atom_energy is None else labels.get(keys.atom_energy)
 
 
 def _results(atoms: Atoms) -> dict[str, Any]:
@@ -169,7 +174,7 @@ def _id_prop_sample(record: Mapping[str, Any], keys: Keys, factor: float, path: 
     energy = None if per_atom is None else _energy(per_atom, f"{path}: structure {key}") * len(atoms)
     forces = _first(record, keys.forces)
     stress = _first(record, keys.stress, "stresses")
-    shares = record.get(keys.atom_energy)
+    shares = _shares(record, keys)
     return _grouped(_sample(atoms, energy, forces, stress, shares, factor, key, path), record, keys, path)
 
 

@@ -23,14 +23,16 @@ def trajectory_figure(
 
     Args:
         thermo: columns [samples] `time_fs`, `temperature_k`, `potential_energy_ev`, `total_energy_ev` and,
-            where they exist, `conserved_energy_ev`, `pressure_gpa`, `volume_a3`.
+            where they exist, `target_temperature_k`, `conserved_energy_ev`, `pressure_gpa`, `volume_a3`.
         n_atoms: energies are drawn per atom, from the first sample's total energy on.
-        temperature_k, pressure_gpa: targets, drawn as lines; None draws none.
+        temperature_k, pressure_gpa: targets that stay, drawn as lines; None draws none.
     """
     time_ps = thermo["time_fs"] / 1000.0
     rows = 2 + ("pressure_gpa" in thermo) + (pressure_gpa is not None and "volume_a3" in thermo)
     fig, axes = panels(rows, share_x=True)
     _curve(axes[0], time_ps, thermo["temperature_k"], "Temperature (K)", ORANGE, temperature_k)
+    if "target_temperature_k" in thermo:
+        axes[0].plot(time_ps, thermo["target_temperature_k"], color=GREY, lw=0.9, ls="--")
     _energies(axes[1], time_ps, thermo, n_atoms)
     rest = iter(axes[2:])
     if "pressure_gpa" in thermo:
