@@ -107,6 +107,15 @@ class AlignnNetwork(Potential):
             **self.settings.model_dump(),
         }
 
+    def restricted(self, elements: Sequence[str]) -> AlignnNetwork:
+        """The same network with the same weights for some of its elements, in the order given."""
+        state = self.state_dict()
+        if self.energy_scale is not None:
+            state["energy_scale"] = self.energy_scale.detach()[[self.elements.index(e) for e in elements]]
+        network = type(self)(elements, state.get("energy_scale"), **self.settings.model_dump())
+        network.to(self.dtype).load_state_dict(state)
+        return network
+
     def _nodes(self, numbers: Tensor, graph: AtomGraph, vectors: Tensor) -> Tensor:
         """Final features of atoms [N, F]; `numbers` may hold more atoms than the graph, which have no edges."""
         distance = vectors.norm(dim=1)

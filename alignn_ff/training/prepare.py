@@ -58,6 +58,11 @@ def prepare(config: TrainConfig) -> Prepared:
     _check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
     potential = initial_potential(parts[0], config)
+    if "smooth_cutoff" not in potential.claims:
+        log.warning(
+            "energies of model %s jump as neighbours come and go: dynamics will drift, relaxations may not converge",
+            config.model["name"],
+        )
     for samples_of_part, what in zip(parts, Split._fields, strict=True):
         for sample in samples_of_part:
             check_elements(potential.elements, sample.graph.numbers, f"{what} structure {sample.key}")

@@ -10,6 +10,7 @@ from alignn_ff.data.sources import Sample
 from alignn_ff.errors import ConfigError
 from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.models import Potential, Sum, build
+from alignn_ff.models.alignn_network import AlignnNetwork
 from alignn_ff.models.alignn_smooth import AlignnSmooth
 from alignn_ff.pretrained import load_potential
 from alignn_ff.training.config import TrainConfig
@@ -26,7 +27,7 @@ def settled(config: TrainConfig) -> TrainConfig:
         return config
     network = _network(config.start_from)
     there = {"name": network.name, **network.settings.model_dump()}
-    other = [key for key, value in config.model.items() if there[key] != value]
+    other = [key for key, value in config.model.items() if there.get(key) != value]
     if "model" in config.model_fields_set and other:
         raise ConfigError(
             f"start_from: {config.start_from} was trained with other values of {', '.join(other)} than `model` asks "
@@ -35,12 +36,12 @@ def settled(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"model": there})
 
 
-def started_network(start: str, elements: Sequence[str]) -> AlignnSmooth:
+def started_network(start: str, elements: Sequence[str]) -> AlignnSmooth | AlignnNetwork:
     """The network of the model `start` for `elements` alone, with its weights.
 
     Raises:
         ModelNotFoundError, CheckpointError: no such model.
-        ConfigError: it is no sum with an `alignn_smooth` network in it, or lacks an element.
+        ConfigError: it holds no single network, or lacks an element.
     """
     network = _network(start)
     absent = [e for e in elements if e not in network.elements]
@@ -71,10 +72,9 @@ def residual_energies(network: Potential, zbl: bool, samples: Sequence[Sample]) 
     return least_squares_energies(rest, network.elements)
 
 
-def _network(start: str) -> AlignnSmooth:
-    potential = load_potential(start).potential
-    terms = list(potential.terms) if isinstance(potential, Sum) else [potential]
-    networks = [term for term in terms if isinstance(term, AlignnSmooth)]
+def _network(start: str) -> AlignnSmooth | AlignnNetwork:
+    parts = load_potential(start).potential.modules()
+    networks = [part for part in parts if isinstance(part, AlignnSmooth | AlignnNetwork)]
     if len(networks) != 1:
-        raise ConfigError(f"start_from: {start} holds no single alignn_smooth network to go on with.")
+        raise ConfigError(f"start_from: {start} holds no single network to go on with.")
     return networks[0]
