@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig
+from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig, CutoffFunction
 from alignn_ff.models.alignn_network import AlignnNetwork
+from alignn_ff.models.alignn_trunk import GaussianBases
 from alignn_ff.models.layers.cutoff import polynomial_envelope
-from alignn_ff.models.layers.edge_gated import RBFExpansion
-
-_BASIS_A = 8.0
-"""Å; the Gaussians of the distance span 0 to this, whatever the cutoff."""
 
 
-class AlignnAtomwise(AlignnNetwork):
-    """The force field with Gaussians of distances and cosines; its fields are those of `AlignnAtomwiseConfig`."""
+class SmoothedBases(GaussianBases):
+    """Gaussians, of the distance or of a function of it that ends at `inner_cutoff`, or multiplied by that function."""
 
-    name = "alignn_atomwise"
-    Config = AlignnAtomwiseConfig
-    settings: AlignnAtomwiseConfig
+    settings: CutoffFunction
 
     def _add_bases(self) -> None:
-        c = self.settings
-        self.exponent = c.exponent
-        radial, angular = c.edge_input_features, c.triplet_input_features
-        self.edge_embedding = nn.Sequential(RBFExpansion(0.0, _BASIS_A, radial), *self._layers(radial))
-        self.angle_embedding = nn.Sequential(RBFExpansion(-1.0, 1.0, angular), *self._layers(angular))
+        self.exponent = self.settings.exponent
+        super()._add_bases()
 
     def _edge_features(self, distance: Tensor) -> Tensor:
         c = self.settings
@@ -36,8 +28,13 @@ class AlignnAtomwise(AlignnNetwork):
             return envelope.unsqueeze(1) * self.edge_embedding(distance)
         return self.edge_embedding(envelope)
 
-    def _angle_features(self, cosine: Tensor) -> Tensor:
-        return self.angle_embedding(cosine)
+
+class AlignnAtomwise(SmoothedBases, AlignnNetwork):
+    """The force field with Gaussians of distances and cosines; its fields are those of `AlignnAtomwiseConfig`."""
+
+    name = "alignn_atomwise"
+    Config = AlignnAtomwiseConfig
+    settings: AlignnAtomwiseConfig
 
 
 class AlignnAtomwisePure(AlignnAtomwise):

@@ -11,7 +11,7 @@ from alignn_ff.graph import Topology
 from alignn_ff.schema import Strict
 
 
-class NetworkConfig(Strict):
+class TrunkConfig(Strict):
     """Graph and size of the published models; names are those of the public ALIGNN config."""
 
     mode: Literal["sound", "legacy"]
@@ -30,10 +30,9 @@ class NetworkConfig(Strict):
     triplet_input_features: int = Field(default=40, ge=2, description="Gaussians of the cosine of an angle")
     embedding_features: int = Field(default=64, ge=1)
     hidden_features: int = Field(default=64, ge=1)
-    lg_on_fly: bool = Field(default=True, description="forces through the angles; off in legacy mode only")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> NetworkConfig:
+    def _fits_together(self) -> TrunkConfig:
         if self.three_body_cutoff is not None and self.three_body_cutoff > self.cutoff:
             raise ValueError("three_body_cutoff must not exceed cutoff")
         if self.neighbor_strategy == "k-nearest" and not (self.max_neighbors and self.max_neighbors > 0):
@@ -43,13 +42,23 @@ class NetworkConfig(Strict):
                 "a graph of nearest neighbours (max_neighbors, k-nearest) makes energies jump; sound mode takes every "
                 "neighbour. Set max_neighbors to null, or mode to legacy"
             )
+        return self
+
+
+class NetworkConfig(TrunkConfig):
+    """What force fields add to it."""
+
+    lg_on_fly: bool = Field(default=True, description="forces through the angles; off in legacy mode only")
+
+    @model_validator(mode="after")
+    def _has_whole_forces(self) -> NetworkConfig:
         if self.mode == "sound" and not self.lg_on_fly:
             raise ValueError("without lg_on_fly forces miss the angles; sound mode has no such forces")
         return self
 
 
-class AlignnAtomwiseConfig(NetworkConfig):
-    """Form and size of `alignn_atomwise`."""
+class CutoffFunction(TrunkConfig):
+    """Mode and edge features of `alignn_atomwise`."""
 
     mode: Literal["sound", "legacy"] = Field(
         default="sound",
@@ -59,6 +68,10 @@ class AlignnAtomwiseConfig(NetworkConfig):
     multiply_cutoff: bool = Field(default=False, description="multiply by that function; else it replaces the distance")
     inner_cutoff: float = Field(default=3.0, gt=0, description="Å")
     exponent: int = Field(default=5, ge=2, description="of every envelope")
+
+
+class AlignnAtomwiseConfig(CutoffFunction, NetworkConfig):
+    """Form and size of `alignn_atomwise`."""
 
 
 class AlignnAtomwisePureSmoothConfig(NetworkConfig):
@@ -74,7 +87,7 @@ class AlignnAtomwisePureSmoothConfig(NetworkConfig):
     use_atomref: bool = Field(default=True, description="add a linear function of the atom's features to its energy")
 
 
-def wanted_topology(c: NetworkConfig) -> Topology:
+def wanted_topology(c: TrunkConfig) -> Topology:
     """The graph that a config describes, by the rules of `neighbors.TOPOLOGIES`."""
     if c.mode == "sound":
         return Topology(angles="chained")
@@ -89,7 +102,7 @@ def wanted_topology(c: NetworkConfig) -> Topology:
     return Topology("nearest", angles, (("max_neighbors", cap),))
 
 
-def wanted_angle_cutoff(c: NetworkConfig) -> float | None:
+def wanted_angle_cutoff(c: TrunkConfig) -> float | None:
     """Å, longest edge of an angle; infinite where every edge counts, None where angles do not."""
     if not c.alignn_layers:
         return None
@@ -99,7 +112,7 @@ def wanted_angle_cutoff(c: NetworkConfig) -> float | None:
     return math.inf if whole else c.three_body_cutoff
 
 
-def reach(c: NetworkConfig) -> float:
+def reach(c: TrunkConfig) -> float:
     """Receptive field, Å: how far what an atom hears of has come."""
     chosen = wanted_topology(c).edges
     if chosen in ("shells", "growing"):

@@ -27,25 +27,49 @@ class Heads(NamedTuple):
     energy: Tensor
 
 
-class Potential(nn.Module, ABC):
-    """Maps a graph and its edge vectors to per-atom energies. Concrete potentials are final.
+class GraphModel(nn.Module, ABC):
+    """Reads a graph and its edge vectors; what potentials and property models have in common.
 
     Attributes:
-        name: key in `models.MODELS`.
+        name: key in its table of models.
         cutoff: Å; the graph must hold every edge up to it that the topology asks for.
         angle_cutoff: Å; the graph must hold angles up to it; None where no angles are needed.
         topology: which edges and angles those are.
-        receptive_field: Å; an atom's energy depends on nothing farther away.
-        elements: symbols the potential knows.
-        claims: properties the physics tests hold it to.
+        elements: symbols the model knows.
     """
 
     name: ClassVar[str]
     cutoff: float
     angle_cutoff: float | None = None
     topology: Topology = COMPLETE
-    receptive_field: float
     elements: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What is needed to make this model again, apart from its weights; fit for JSON."""
+
+    @property
+    def wants(self) -> dict[str, Any]:
+        """The graph it is to be given, as arguments of `neighbors.connect`."""
+        return {"cutoff": self.cutoff, "angle_cutoff": self.angle_cutoff, "topology": self.topology}
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights; float64 for a model without any."""
+        return next((p.dtype for p in self.parameters()), torch.float64)
+
+
+class Potential(GraphModel):
+    """Maps a graph and its edge vectors to per-atom energies. Concrete potentials are final.
+
+    Attributes:
+        name: key in `models.MODELS`.
+        receptive_field: Å; an atom's energy depends on nothing farther away.
+        claims: properties the physics tests hold it to.
+    """
+
+    receptive_field: float
     claims: frozenset[str] = frozenset({"smooth_cutoff", "extensive", "isolated_atom_is_reference"})
 
     @abstractmethod
@@ -57,21 +81,6 @@ class Potential(nn.Module, ABC):
 
     def recalibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
         """Take those constants anew and change the weights along with them, so that the energies stay as they are."""
-
-    @property
-    @abstractmethod
-    def config(self) -> dict[str, Any]:
-        """What `models.build` needs to make this potential again, apart from its weights; fit for JSON."""
-
-    @property
-    def wants(self) -> dict[str, Any]:
-        """The graph it is to be given, as arguments of `neighbors.connect`."""
-        return {"cutoff": self.cutoff, "angle_cutoff": self.angle_cutoff, "topology": self.topology}
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weights; float64 for a potential without any."""
-        return next((p.dtype for p in self.parameters()), torch.float64)
 
 
 class _Composite(Potential):

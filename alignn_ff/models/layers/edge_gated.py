@@ -45,12 +45,16 @@ class RBFExpansion(nn.Module):
         return torch.exp(-self.gamma * (x.unsqueeze(1) - self.centers) ** 2)
 
 
-class MLPLayer(nn.Module):
-    """Linear, LayerNorm, SiLU."""
+Norm = type[nn.LayerNorm] | type[nn.BatchNorm1d]
+"""What features are normalised by: LayerNorm in force fields, BatchNorm in upstream's property model."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+
+class MLPLayer(nn.Module):
+    """Linear, norm, SiLU."""
+
+    def __init__(self, inputs: int, outputs: int, norm: Norm = nn.LayerNorm) -> None:
         super().__init__()
-        self.layer = nn.Sequential(nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.SiLU())
+        self.layer = nn.Sequential(nn.Linear(inputs, outputs), norm(outputs), nn.SiLU())
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, inputs] -> [N, outputs]."""
@@ -70,19 +74,20 @@ class EdgeGatedConvolution(nn.Module):
     Args:
         features: F, of nodes and edges.
         floor: of the denominator.
+        norm: of nodes and edges.
     """
 
-    def __init__(self, features: int, floor: float) -> None:
+    def __init__(self, features: int, floor: float, norm: Norm = nn.LayerNorm) -> None:
         super().__init__()
         self.floor = floor
         # In the order of the published state dict. `dst_update` acts on the source, `src_update` on the receiver.
         self.src_gate = nn.Linear(features, features)
         self.dst_gate = nn.Linear(features, features)
         self.edge_gate = nn.Linear(features, features)
-        self.bn_edges = nn.LayerNorm(features)
+        self.bn_edges = norm(features)
         self.src_update = nn.Linear(features, features)
         self.dst_update = nn.Linear(features, features)
-        self.bn_nodes = nn.LayerNorm(features)
+        self.bn_nodes = norm(features)
 
     def forward(self, nodes: Tensor, edges: Tensor, links: Links) -> tuple[Tensor, Tensor]:
         """Nodes [N, F] and edges [E, F] after one round."""
@@ -98,10 +103,10 @@ class EdgeGatedConvolution(nn.Module):
 class ALIGNNConvolution(nn.Module):
     """One round on the atom graph, then one on its line graph, whose nodes are the edges of the atom graph."""
 
-    def __init__(self, features: int, floor: float) -> None:
+    def __init__(self, features: int, floor: float, norm: Norm = nn.LayerNorm) -> None:
         super().__init__()
-        self.node_update = EdgeGatedConvolution(features, floor)
-        self.edge_update = EdgeGatedConvolution(features, floor)
+        self.node_update = EdgeGatedConvolution(features, floor, norm)
+        self.edge_update = EdgeGatedConvolution(features, floor, norm)
 
     def forward(
         self, atoms: Tensor, edges: Tensor, angles: Tensor, bonds: Links, chains: Links

@@ -1,0 +1,155 @@
+"""What all published ALIGNN models have in common, whatever they predict: their graph and their convolutions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from alignn_ff.errors import ConfigError, StructureError
+from alignn_ff.graph import AtomGraph
+from alignn_ff.models.alignn_atomwise_config import TrunkConfig, wanted_angle_cutoff, wanted_topology
+from alignn_ff.models.base import SYMBOLS, GraphModel
+from alignn_ff.models.layers.cutoff import polynomial_envelope
+from alignn_ff.models.layers.edge_gated import (
+    ALIGNNConvolution,
+    EdgeGatedConvolution,
+    Links,
+    MLPLayer,
+    Norm,
+    RBFExpansion,
+)
+from alignn_ff.models.layers.features import WIDTHS, atom_features, last_element
+from alignn_ff.models.ops import slots
+from alignn_ff.schema import parse
+
+_FLOOR = {"sound": 1.0, "legacy": 1e-6}
+"""Floor of the sum of gates that messages are divided by."""
+
+_BASIS_A = 8.0
+"""Å; the Gaussians of the distance span 0 to this, whatever the cutoff."""
+
+
+class AlignnTrunk(GraphModel):
+    """Features of atoms from distances and angles between consecutive edges; what is read off them is another's matter.
+
+    In sound mode the gates carry the envelope of every edge in them. The state dict of legacy mode has upstream's
+    names, shapes and order.
+    Source: Choudhary, DeCost, npj Comput. Mater. 7, 185 (2021).
+
+    Args:
+        elements: symbols.
+        fields: of `Config`.
+    """
+
+    Config: ClassVar[type[TrunkConfig]]
+    norm: ClassVar[Norm] = nn.LayerNorm
+    settings: TrunkConfig
+    exponent: int
+    features: Tensor
+    fixed_angles = False
+    """Whether angles count as constants when energies are differentiated."""
+
+    def __init__(self, elements: Sequence[str], fields: dict[str, Any]) -> None:
+        super().__init__()
+        self.settings = c = parse(self.Config, fields, f"model {self.name}")
+        self.elements = tuple(elements)
+        _check_features(self.elements, c.atom_features)
+        self.cutoff = c.cutoff
+        self.angle_cutoff = wanted_angle_cutoff(c)
+        self.topology = wanted_topology(c)
+        self.sound = c.mode == "sound"
+        self.register_buffer("features", atom_features(c.atom_features), persistent=False)
+        width, floor = c.hidden_features, _FLOOR[c.mode]
+        self.atom_embedding = MLPLayer(WIDTHS[c.atom_features], width, self.norm)
+        self._add_bases()
+        self.alignn_layers = nn.ModuleList([ALIGNNConvolution(width, floor, self.norm) for _ in range(c.alignn_layers)])
+        self.gcn_layers = nn.ModuleList([EdgeGatedConvolution(width, floor, self.norm) for _ in range(c.gcn_layers)])
+
+    @abstractmethod
+    def _add_bases(self) -> None:
+        """Add the modules of the two methods below, in the order of the published state dict."""
+
+    @abstractmethod
+    def _edge_features(self, distance: Tensor) -> Tensor:
+        """First features of each edge [E, F], from distances, Å [E]."""
+
+    @abstractmethod
+    def _angle_features(self, cosine: Tensor) -> Tensor:
+        """First features of each angle [T, F], from cosines [T]."""
+
+    def _layers(self, inputs: int) -> list[MLPLayer]:
+        """From a basis of `inputs` functions to features."""
+        c = self.settings
+        first = MLPLayer(inputs, c.embedding_features, self.norm)
+        return [first, MLPLayer(c.embedding_features, c.hidden_features, self.norm)]
+
+    def _nodes(self, numbers: Tensor, graph: AtomGraph, vectors: Tensor) -> Tensor:
+        """Final features of atoms [N, F]; `numbers` may hold more atoms than the graph, which have no edges."""
+        distance = vectors.norm(dim=1)
+        weight = self._envelope(distance, self.cutoff) if self.sound else None
+        bonds = Links(graph.edge_src, graph.edge_dst, slots(graph.edge_dst, len(numbers)), weight)
+        nodes = self.atom_embedding(self.features[numbers])
+        edges = self._edge_features(distance)
+        if len(self.alignn_layers):
+            chains, angles = self._angles(graph, vectors, distance)
+            for layer in self.alignn_layers:
+                nodes, edges, angles = layer(nodes, edges, angles, bonds, chains)
+        for layer in self.gcn_layers:
+            nodes, edges = layer(nodes, edges, bonds)
+        return nodes
+
+    def _angles(self, graph: AtomGraph, vectors: Tensor, distance: Tensor) -> tuple[Links, Tensor]:
+        """Links of the line graph and features of its angles [T, F]; +1 is the cosine of the way back."""
+        into, out = _chained(graph)
+        if self.fixed_angles:
+            vectors, distance = vectors.detach(), distance.detach()
+        unit = vectors / distance.unsqueeze(1)
+        cosine = -(unit.index_select(0, into) * unit.index_select(0, out)).sum(1)
+        weight = None
+        if self.sound:
+            near = self._envelope(distance, self.angle_cutoff or self.cutoff)
+            weight = near.index_select(0, into) * near.index_select(0, out)
+        return Links(into, out, slots(out, len(vectors)), weight), self._angle_features(cosine)
+
+    def _envelope(self, distance: Tensor, cutoff: float) -> Tensor:
+        """Weight of each edge [E, 1], zero at the cutoff."""
+        return polynomial_envelope(distance / cutoff, self.exponent).unsqueeze(1)
+
+
+class GaussianBases(AlignnTrunk):
+    """Gaussians of distances and cosines."""
+
+    def _add_bases(self) -> None:
+        radial, angular = self.settings.edge_input_features, self.settings.triplet_input_features
+        self.edge_embedding = nn.Sequential(RBFExpansion(0.0, _BASIS_A, radial), *self._layers(radial))
+        self.angle_embedding = nn.Sequential(RBFExpansion(-1.0, 1.0, angular), *self._layers(angular))
+
+    def _edge_features(self, distance: Tensor) -> Tensor:
+        return self.edge_embedding(distance)
+
+    def _angle_features(self, cosine: Tensor) -> Tensor:
+        return self.angle_embedding(cosine)
+
+
+def _check_features(elements: Sequence[str], name: str) -> None:
+    strange = [e for e in elements if SYMBOLS.index(e) > last_element(name)]
+    if strange:
+        raise ConfigError(
+            f"atom_features `{name}` end at {SYMBOLS[last_element(name)]}, and the elements hold {' '.join(strange)}. "
+            "Choose other features or fewer elements."
+        )
+
+
+def _chained(graph: AtomGraph) -> tuple[Tensor, Tensor]:
+    """The angles of a graph, once sure that one edge of each leads to where the other starts."""
+    into, out = graph.angle_in, graph.angle_out
+    if into is None or out is None or not torch.equal(graph.edge_dst[into], graph.edge_src[out]):
+        raise StructureError(
+            "the graph holds no pairs of consecutive edges, which this model needs; connect it with the model's "
+            "`wants`: connect(graph, **model.wants)."
+        )
+    return into, out
