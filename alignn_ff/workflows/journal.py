@@ -11,10 +11,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from alignn_ff.files import prepare_folder
-from alignn_ff.workflows.frames import append_frame, append_line, growing_file, size_now
+from alignn_ff.workflows.frames import append_frame, append_line, growing_file, size_now, with_results
 from alignn_ff.workflows.restart import STATE, Origin, State, write_state
 
 THERMO, TRAJECTORY = "thermo.csv", "trajectory.extxyz"
+
+TIME = "time_fs"
+"""Entry of a frame."""
 
 Row = Mapping[str, float]
 """One thermodynamic sample."""
@@ -33,9 +36,12 @@ class Journal:
             append_line(self._thermo, list(row))
         append_line(self._thermo, list(row.values()))
 
-    def add_frame(self, frame: Atoms) -> None:
-        """Append a frame to the trajectory."""
-        append_frame(self._trajectory, frame)
+    def add_frame(self, frame: Atoms, time_fs: float) -> None:
+        """Append a frame to the trajectory; its entry `time_fs` says when it was."""
+        if self._trajectory is not None:
+            dated = with_results(frame, frame.calc.results)
+            dated.info[TIME] = time_fs
+            append_frame(self._trajectory, dated)
 
     def keep(self, step: int, arrays: Mapping[str, NDArray], random: Mapping[str, Any], seconds: float) -> None:
         """Replace the state on disk by that of `step`, with the present sizes of the files."""

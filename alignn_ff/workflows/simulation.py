@@ -151,7 +151,7 @@ class Simulation:
             self.rows.append(self._row(frame))
             journal.add_row(self.rows[-1])
         if written:
-            journal.add_frame(frame)
+            journal.add_frame(frame, step * settings.timestep_fs)
 
     def _due(self, step: int, every: int) -> bool:
         return every > 0 and (step % every == 0 or step == self._settings.schedule.steps)
