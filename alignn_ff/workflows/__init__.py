@@ -12,6 +12,7 @@ WORKFLOWS = {
     "elastic": "alignn_ff.workflows.elastic:run_elastic",
     "phonons": "alignn_ff.workflows.phonons:run_phonons",
     "qha": "alignn_ff.workflows.qha:run_qha",
+    "vacancy": "alignn_ff.workflows.vacancy:run_vacancy",
     "check": "alignn_ff.workflows.check:run_check",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""
