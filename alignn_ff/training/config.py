@@ -119,7 +119,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: no such file, not YAML or JSON, or a field at fault.
     """
-    path = Path(path)
+    return parse(TrainConfig, config_fields(Path(path), overrides), str(path))
+
+
+def config_fields(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The unchecked fields of a config file, paths taken from its folder, with overrides on top.
+
+    Raises:
+        ConfigError: no such file, or not YAML or JSON.
+    """
     fields = read_fields(path)
     for key in ("data", "validation_data", "split_file"):
         if key in fields:
@@ -128,7 +136,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
         fields["start_from"] = str(path.parent / fields["start_from"])  # else the name of a model
     for override in overrides:
         _override(fields, override)
-    return parse(TrainConfig, fields, str(path))
+    return fields
 
 
 def to_json(config: TrainConfig) -> str:
