@@ -15,6 +15,8 @@ _PUBLIC = {
     "AtomGraph": "alignn_ff.graph",
     "evaluate": "alignn_ff.evaluate",
     "load_potential": "alignn_ff.pretrained",
+    "load_property": "alignn_ff.pretrained",
+    "predict_property": "alignn_ff.calculator.properties",
     "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
     "run_md": "alignn_ff.workflows.md",
