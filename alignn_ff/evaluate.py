@@ -21,6 +21,8 @@ class Want(Enum):
     """Forces and stress; both come from one gradient."""
     TRAINING = auto()
     """The same, and differentiable again with respect to the weights."""
+    TRAINING_ENERGY = auto()
+    """No derivative, and the energy differentiable with respect to the weights."""
 
 
 class Prediction(NamedTuple):
@@ -59,6 +61,8 @@ def evaluate(potential: Potential, graph: AtomGraph, *, want: Want = Want.FORCES
     if want is Want.ENERGY:
         with torch.no_grad():
             return _energies(potential(graph, vectors).energy, graph)
+    if want is Want.TRAINING_ENERGY:
+        return _energies(potential(graph, vectors).energy, graph)
     with torch.enable_grad():
         # Vectors that already carry a gradient graph keep it, so that second derivatives work.
         vectors = vectors if vectors.requires_grad else vectors.requires_grad_()

@@ -77,11 +77,15 @@ class Dataset:
         return Batch(to_device(graph, device), Targets(*(t.to(device) for t in targets)))
 
     def batches(self, budget: Budget, generator: torch.Generator | None = None) -> list[list[int]]:
-        """Indices of every sample once, packed in order (shuffled where a generator is given) under `budget`.
+        """Indices of every sample once, in order (shuffled where a generator is given), packed under `budget`."""
+        order = range(len(self)) if generator is None else torch.randperm(len(self), generator=generator).tolist()
+        return self.pack(order, budget)
+
+    def pack(self, order: Sequence[int], budget: Budget) -> list[list[int]]:
+        """The indices of `order`, as they follow, in batches under `budget`.
 
         A sample larger than the budget still gets a batch of its own; no sample is dropped.
         """
-        order = range(len(self)) if generator is None else torch.randperm(len(self), generator=generator).tolist()
         return list(self._pack(order, budget))
 
     def _edge_count(self, index: int) -> int:

@@ -60,6 +60,30 @@ class TrainConfig(Strict):
     )
     loss: LossConfig = LossConfig()
 
+    max_energy: float | None = Field(
+        default=None, description="leave structures above it out, eV/atom, less `reference_energies` where given"
+    )
+    max_forces: float | None = Field(
+        default=None, gt=0, description="leave structures out where a force on an atom is larger, eV/Å"
+    )
+    sampling_policy: Literal["uniform", "energy_weighted", "error_weighted"] = Field(
+        default="uniform",
+        description="an epoch draws each structure once, or low energies or large errors more often",
+    )
+    force_fraction: float = Field(
+        default=1.0, ge=0, le=1, description="share of the structures with forces whose forces and stress are learned"
+    )
+    force_sampling: Literal["random", "fixed"] = Field(
+        default="random", description="draw that share anew every force_resample_num_epochs, or once"
+    )
+    force_resample_num_epochs: int = Field(default=0, ge=0, description="epochs between draws; 0 draws once")
+    force_min_structures_per_epoch: int | None = Field(
+        default=1, ge=0, description="structures whose forces are learned, at least"
+    )
+    force_scale_unbiased: bool = Field(
+        default=False, description="weigh forces by 1/sqrt(f), f the share of them learned in a batch"
+    )
+
     epochs: int = Field(default=300, ge=1)
     batch_size: int = Field(default=64, ge=1, description="structures a batch, at most")
     batch_atoms: int | None = Field(default=None, ge=1, description="atoms a batch, at most")

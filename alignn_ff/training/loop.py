@@ -16,13 +16,13 @@ from alignn_ff.checkpoint import load_checkpoint
 from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.device import choose_device
 from alignn_ff.errors import RunawayError
-from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.files import output_folder
 from alignn_ff.models import Potential
 from alignn_ff.progress import track
 from alignn_ff.reports.figure import save_figure
 from alignn_ff.reports.learning_curve import learning_curve_figure
 from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.force_subset import ForceSubset
 from alignn_ff.training.interrupt import Interrupt, interruptible
 from alignn_ff.training.loss import LossTerms, loss
 from alignn_ff.training.metrics import collect, predict, summary
@@ -30,6 +30,7 @@ from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
 from alignn_ff.training.prepare import Prepared, prepare
 from alignn_ff.training.record import Record
 from alignn_ff.training.report import write_report
+from alignn_ff.training.sampling import Sampler, build_sampler
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class Run(NamedTuple):
 
     config: TrainConfig
     data: Prepared
+    sampler: Sampler
+    forces: ForceSubset
     optim: Optim
     budget: Budget
     device: torch.device
@@ -104,7 +107,7 @@ def train_one(
         data = prepare(config)
         run = _start(config, data, record)
         if resume:
-            run = run._replace(position=Position(**record.restore(data.potential, run.optim)))
+            run = run._replace(position=Position(**record.restore(data.potential, run.optim, run.sampler)))
         else:
             record.write_inputs(data.split)
         with interruptible() as interrupt:
@@ -117,8 +120,10 @@ def _start(config: TrainConfig, data: Prepared, record: Record) -> Run:
     data.potential.to(device)
     budget = budget_of(config)
     # Packing by atoms or edges makes the number of batches vary a little from epoch to epoch.
-    steps = len(data.train.batches(budget, _generator(config.random_seed, 0)))
-    return Run(config, data, build_optim(config, data.potential, steps), budget, device, Position(), record)
+    sampler = build_sampler(config, data.train)
+    steps = len(data.train.pack(sampler.order(0), budget))
+    optim = build_optim(config, data.potential, steps)
+    return Run(config, data, sampler, ForceSubset(config, data.train), optim, budget, device, Position(), record)
 
 
 def budget_of(config: TrainConfig) -> Budget:
@@ -135,7 +140,7 @@ def _fit(run: Run, interrupt: Interrupt, progress: bool) -> bool:
             complete = _epoch(run, interrupt)
             position.seconds += time.perf_counter() - started
             if not complete:
-                run.record.save_state(asdict(position), run.data.potential, run.optim)
+                run.record.save_state(asdict(position), run.data.potential, run.optim, run.sampler)
                 return False
             row = _close_epoch(run)
             advance(note=_note(row))
@@ -153,7 +158,7 @@ def _stalled(run: Run) -> bool:
 def _epoch(run: Run, interrupt: Interrupt) -> bool:
     """The rest of the present epoch; False where it was interrupted after a whole step."""
     position = run.position
-    batches = run.data.train.batches(run.budget, _generator(run.config.random_seed, position.epoch))
+    batches = run.data.train.pack(run.sampler.order(position.epoch), run.budget)
     while position.batch < len(batches):
         terms = _step(run, batches[position.batch])
         position.sums = tuple(s + t / len(batches) for s, t in zip(position.sums, terms, strict=True))
@@ -165,13 +170,14 @@ def _epoch(run: Run, interrupt: Interrupt) -> bool:
 
 def _step(run: Run, indices: list[int]) -> list[float]:
     """One batch: predict, compare, step; returns the loss terms as numbers."""
-    potential, optim = run.data.potential, run.optim
-    graph, targets = run.data.train.batch(indices, run.device)
-    terms: LossTerms = loss(evaluate(potential, graph, want=Want.TRAINING), targets, graph, run.config.loss)
+    potential, optim, epoch = run.data.potential, run.optim, run.position.epoch
+    seen = run.forces.predict(potential, indices, epoch, run.device)
+    weights = run.forces.weigh(run.config.loss, indices, epoch)
+    terms: LossTerms = loss(seen.prediction, seen.targets, seen.graph, weights)
     values = [t.item() for t in terms]
     if not math.isfinite(values[0]):
         raise RunawayError(
-            f"the loss is {values[0]} in epoch {run.position.epoch + 1}; the models of the epoch before are kept in "
+            f"the loss is {values[0]} in epoch {epoch + 1}; the models of the epoch before are kept in "
             f"{run.record.folder}. Look for labels that are far off, or lower learning_rate or gradient_clip."
         )
     optim.optimizer.zero_grad()
@@ -181,6 +187,7 @@ def _step(run: Run, indices: list[int]) -> list[float]:
     optim.optimizer.step()
     step_schedule(optim.schedule)
     optim.average.update(potential)
+    run.sampler.observe(seen)
     return values
 
 
@@ -201,10 +208,11 @@ def _close_epoch(run: Run) -> dict[str, Any]:
         run.record.save_model("best_model", potential, row, run.data.facts)
     run.record.save_model("current_model", potential, row, run.data.facts)
     swap_in(potential, raw)
+    run.sampler.close_epoch()
     position.epoch, position.batch, position.sums = position.epoch + 1, 0, NO_SUMS
     row["seconds"] = round(position.seconds, 3)
     run.record.append(row)
-    run.record.save_state(asdict(position), potential, run.optim)
+    run.record.save_state(asdict(position), potential, run.optim, run.sampler)
     return row
 
 
@@ -236,11 +244,6 @@ def write_reports(folder: Path, data: Prepared, budget: Budget, device: torch.de
         if len(part):
             errors = collect(list(predict(best, part, budget, device)), part)
             write_report(errors, folder, name)
-
-
-def _generator(seed: int, epoch: int) -> torch.Generator:
-    """Order of batches as a function of seed and epoch alone, so that a resumed epoch is the same epoch."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
 
 
 def _note(row: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import torch
 
 from alignn_ff.checkpoint import file_sha256
 from alignn_ff.data.dataset import Budget, Dataset, elements_of
+from alignn_ff.data.filters import Bounds, Filtered, report, within
 from alignn_ff.data.lint import missing_label_note, stress_unit_warning
 from alignn_ff.data.sources import Keys, Sample, read_all
 from alignn_ff.data.split import Shares, Split, load_split, make_split
@@ -49,8 +50,8 @@ def prepare(config: TrainConfig) -> Prepared:
     names = (config.energy_key, config.forces_key, config.stress_key)
     atom_energy = config.atom_energy_key if config.loss.atom_energy_weight else None
     keys = Keys(*names, config.stress_unit, config.group_key, config.split_group_key, atom_energy)
-    samples = labelled(config.data, keys)
-    split = _split(config, samples)
+    samples, removed = _within_bounds(config, labelled(config.data, keys))
+    split = _split(config, samples, removed)
     by_key = {s.key: s for s in samples}
     parts = [[by_key[key] for key in keys] for keys in split]
     if config.validation_data:
@@ -80,6 +81,7 @@ def prepare(config: TrainConfig) -> Prepared:
                 name: sum(len(s.graph.numbers) for s in part) for name, part in zip(Split._fields, parts, strict=True)
             },
         },
+        **({"removed": {name: len(keys) for name, keys in removed.items()}} if removed else {}),
         "domain": domain_of(train).facts(),
     }
     if config.start_from is not None:
@@ -120,9 +122,19 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potenti
     return Sum(terms).to(DTYPES[config.dtype])
 
 
-def _split(config: TrainConfig, samples: Sequence[Sample]) -> Split:
+def _within_bounds(config: TrainConfig, samples: list[Sample]) -> Filtered:
+    bounds = Bounds(config.max_energy, config.max_forces, config.reference_energies)
+    filtered = within(samples, bounds)
+    if filtered.removed:
+        log.warning(report(filtered.removed, bounds))
+    return filtered
+
+
+def _split(config: TrainConfig, samples: Sequence[Sample], removed: Mapping[str, Sequence[str]]) -> Split:
     if config.split_file:
-        return load_split(Path(config.split_file), [s.key for s in samples])
+        out = {key for keys in removed.values() for key in keys}
+        split = load_split(Path(config.split_file), [*(s.key for s in samples), *out])
+        return Split(*(tuple(key for key in part if key not in out) for part in split))
     shares = Shares(
         config.n_train, config.n_val, config.n_test, config.train_ratio, config.val_ratio, config.test_ratio
     )

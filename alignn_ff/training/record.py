@@ -17,8 +17,10 @@ from alignn_ff.data.split import Split, save_split
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.files import atomic_path, write_text
 from alignn_ff.models import Potential
+from alignn_ff.schema import parse
 from alignn_ff.training.config import TrainConfig, to_json
 from alignn_ff.training.optim import Optim
+from alignn_ff.training.sampling import Sampler
 
 _STATE = "resume.pt"
 _CONFIG = "config.json"
@@ -91,7 +93,7 @@ class Record:
         }
         save_checkpoint(self.folder / f"{name}.safetensors", potential, facts)
 
-    def save_state(self, position: dict[str, Any], potential: Potential, optim: Optim) -> None:
+    def save_state(self, position: dict[str, Any], potential: Potential, optim: Optim, sampler: Sampler) -> None:
         """Everything a resumed run needs to be the same run."""
         state = {
             "position": position,
@@ -100,6 +102,7 @@ class Record:
             "optimizer": optim.optimizer.state_dict(),
             "schedule": None if optim.schedule is None else optim.schedule.state_dict(),
             "average": optim.average.state_dict(),
+            "sampler": sampler.state_dict(),
         }
         with atomic_path(self.folder / _STATE) as draft:
             try:
@@ -107,7 +110,7 @@ class Record:
             except RuntimeError as error:  # how torch reports a failed write
                 raise OSError(str(error)) from error
 
-    def restore(self, potential: Potential, optim: Optim) -> dict[str, Any]:
+    def restore(self, potential: Potential, optim: Optim, sampler: Sampler) -> dict[str, Any]:
         """Put back what `save_state` kept; returns the position."""
         state = torch.load(self.folder / _STATE, weights_only=True)
         potential.load_state_dict(state["potential"])
@@ -115,6 +118,7 @@ class Record:
         if optim.schedule is not None:
             optim.schedule.load_state_dict(state["schedule"])
         optim.average.load_state_dict(state["average"])
+        sampler.load_state_dict(state.get("sampler", {}))  # a run begun before there was any but the uniform one
         self.rows = state["rows"]
         self._write_history()
         return state["position"]
@@ -133,8 +137,9 @@ def _check_same(config: TrainConfig, path: Path) -> None:
     """A resumed run may stand elsewhere and stop earlier; what shapes its steps must be as it was."""
     free = {"output_dir", "device", "graph_cache_mb", "n_early_stopping"}
     now = config.model_dump(mode="json", exclude=free)
-    before = {k: v for k, v in json.loads(path.read_text(encoding="utf-8")).items() if k not in free}
-    changed = sorted(k for k in now if now[k] != before.get(k))
+    started = parse(TrainConfig, json.loads(path.read_text(encoding="utf-8")), str(path))  # with defaults of new fields
+    before = started.model_dump(mode="json", exclude=free)
+    changed = sorted(k for k in now if now[k] != before[k])
     if changed:
         raise ConfigError(
             f"{path.parent}: the run there was started with other values of {', '.join(changed)}; resume it with the "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
+from alignn_ff.data.dataset import elements_of
 from alignn_ff.data.sources import Sample
 from alignn_ff.models.base import SYMBOLS
 
@@ -21,6 +23,22 @@ def least_squares_energies(samples: Sequence[Sample], elements: Sequence[str]) -
     weight = 1.0 / counts.sum(1)  # per atom, so that large cells do not rule
     solution = torch.linalg.lstsq(counts * weight[:, None], (energies * weight)[:, None], driver="gelsd").solution
     return solution[:, 0].tolist()
+
+
+def energies_above_references(samples: Sequence[Sample], given: Mapping[str, float] | None) -> Tensor:
+    """Energy per atom of each sample less those of its elements, eV/atom [n], float64; NaN without a label.
+
+    Args:
+        given: eV per atom of each element; None for those that fit the samples best.
+    Raises:
+        KeyError: an element that `given` lacks.
+    """
+    elements = [SYMBOLS[int(z)] for z in elements_of(samples)]
+    references = least_squares_energies(samples, elements) if given is None else [given[e] for e in elements]
+    table = torch.zeros(len(SYMBOLS), dtype=torch.float64)
+    table[[SYMBOLS.index(e) for e in elements]] = torch.tensor(references, dtype=torch.float64)
+    parts = [(s.targets.energy - table[s.graph.numbers].sum()) / len(s.graph.numbers) for s in samples]
+    return torch.cat(parts)
 
 
 def force_scales(samples: Sequence[Sample], elements: Sequence[str]) -> list[float]:

@@ -18,7 +18,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
+from ase.io import read, write
 from matplotlib.figure import Figure
 
 from alignn_ff.checkpoint import file_sha256, load_checkpoint
@@ -576,3 +576,61 @@ def test_averaged_weights_are_those_saved(config, monkeypatch):
 def test_a_loss_that_is_not_finite_stops_the_run_with_a_reason(config):
     with pytest.raises(RunawayError, match=r"the loss is nan in epoch 1.*learning_rate"):
         train(config(learning_rate=1e30, gradient_clip=None, scheduler="none", epochs=20))
+
+
+@pytest.fixture
+def complete(tmp_path) -> str:
+    """Forty frames that lack no label."""
+    path = tmp_path / "complete.extxyz"
+    write(path, [a for a in emt_frames(62) if len(a.calc.results) == 3][:40], format="extxyz")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sampling_policy": "error_weighted"},
+        {"sampling_policy": "energy_weighted"},
+        {"force_fraction": 0.5, "force_resample_num_epochs": 2, "force_scale_unbiased": True},
+    ],
+    ids=lambda f: next(iter(f.values())),
+)
+def test_a_resumed_run_draws_what_an_unbroken_one_would(config, complete, monkeypatch, fields):
+    unbroken = train(config("unbroken", data=complete, **fields))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4, 8)  # within the second and the third epoch
+        assert not train(config("broken", data=complete, **fields)).finished
+        assert not train(config("broken", data=complete, **fields), resume=True).finished
+    broken = train(config("broken", data=complete, **fields), resume=True)
+    assert timeless(history(broken.folder)) == timeless(history(unbroken.folder))
+    one, other = weights(broken.folder), weights(unbroken.folder)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_structures_beyond_a_bound_are_named_and_counted(config, complete, caplog):
+    frames = read(complete, ":")
+    largest = [float(np.linalg.norm(atoms.get_forces(), axis=1).max()) for atoms in frames]
+    bound = sorted(largest)[-3] + 1e-9
+    with caplog.at_level(logging.WARNING):
+        data = prepare(config(data=complete, max_forces=bound, n_test=6))
+    assert "structures left out: 2 beyond max_forces" in caplog.text
+    assert f"complete.extxyz@{largest.index(max(largest))}" in caplog.text
+    assert data.facts["removed"] == {"max_forces": 2}
+    assert not set(data.split.train) & {f"complete.extxyz@{i}" for i in range(40) if largest[i] > bound}
+
+
+def test_a_kept_split_still_holds_where_structures_are_left_out(config, complete, tmp_path):
+    whole = prepare(config(data=complete))
+    path = tmp_path / "ids.json"
+    path.write_text(json.dumps({f"id_{part}": keys for part, keys in whole.split._asdict().items()}))
+    data = prepare(config(data=complete, split_file=str(path), max_forces=1.5))
+    assert 0 < len(data.train) < 24 and set(data.split.train) < set(whole.split.train)
+
+
+def test_a_run_begun_before_a_field_was_there_is_resumed_with_its_default(config, monkeypatch):
+    interrupt_after(monkeypatch, 2)
+    folder = Path(train(config()).folder)
+    begun = json.loads((folder / "config.json").read_text())
+    del begun["sampling_policy"]
+    (folder / "config.json").write_text(json.dumps(begun))
+    assert train(config(), resume=True).finished

@@ -1,0 +1,104 @@
+"""Forces of a part of the structures: the others teach energies alone and cost no derivative.
+
+Source of the rules: the public documentation of aenet's trainer (`force_fraction` and the fields beside it).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+
+from alignn_ff.data.dataset import Dataset
+from alignn_ff.evaluate import Prediction, Want, evaluate
+from alignn_ff.graph import concat
+from alignn_ff.io import Targets
+from alignn_ff.models import Potential
+from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.loss import LossConfig
+from alignn_ff.training.metrics import Predicted
+
+
+class ForceSubset:
+    """Which training structures have their forces and stress learned in an epoch.
+
+    All of them where `force_fraction` is 1; else k = int(M · fraction) of the M that have forces, but
+    `force_min_structures_per_epoch` at least. Validation always sees all forces.
+    """
+
+    def __init__(self, config: TrainConfig, data: Dataset) -> None:
+        self._config = config
+        self._data = data
+        self._atoms = [int(torch.isfinite(s.targets.forces).all(1).sum()) for s in data.samples]
+        self._drawn_at = -1
+        self._chosen: frozenset[int] = frozenset(range(len(data)))
+
+    def chosen(self, epoch: int) -> frozenset[int]:
+        """Indices of the structures whose forces are learned in `epoch` (from 0)."""
+        config = self._config
+        if config.force_fraction >= 1.0:
+            return self._chosen
+        every = config.force_resample_num_epochs if config.force_sampling == "random" else 0
+        draw = epoch // every if every else 0
+        if draw != self._drawn_at:  # a function of seed and epoch alone: a resumed run draws the same
+            labelled = [i for i, atoms in enumerate(self._atoms) if atoms]
+            rng = random.Random(config.random_seed * 1_000_003 + draw)
+            self._chosen = frozenset(rng.sample(labelled, self._size(len(labelled))))
+            self._drawn_at = draw
+        return self._chosen
+
+    def predict(self, potential: Potential, indices: Sequence[int], epoch: int, device: torch.device) -> Predicted:
+        """The batch of `indices`, those without forces to learn put last, with a prediction to learn from."""
+        chosen, loss = self.chosen(epoch), self._config.loss
+        wanted = bool(loss.force_weight or loss.stress_weight)
+        first = [i for i in indices if wanted and i in chosen]
+        rest = [i for i in indices if not (wanted and i in chosen)]
+        parts = [
+            self._part(potential, part, want, device)
+            for part, want in ((first, Want.TRAINING), (rest, Want.TRAINING_ENERGY))
+            if part
+        ]
+        return parts[0] if len(parts) == 1 else _join(*parts)
+
+    def weigh(self, loss: LossConfig, indices: Sequence[int], epoch: int) -> LossConfig:
+        """The loss of a batch; with `force_scale_unbiased` its force weight over √f.
+
+        f: atoms whose forces are learned over atoms that have any, where it is neither 0 nor 1.
+        """
+        if not self._config.force_scale_unbiased:
+            return loss
+        chosen = self.chosen(epoch)
+        there = sum(self._atoms[i] for i in indices)
+        learned = sum(self._atoms[i] for i in indices if i in chosen)
+        if not 0 < learned < there:
+            return loss
+        return loss.model_copy(update={"force_weight": loss.force_weight / (learned / there) ** 0.5})
+
+    def _size(self, labelled: int) -> int:
+        least = self._config.force_min_structures_per_epoch or 0
+        return min(max(int(labelled * self._config.force_fraction), least), labelled)
+
+    def _part(self, potential: Potential, indices: list[int], want: Want, device: torch.device) -> Predicted:
+        graph, targets = self._data.batch(indices, device)
+        return Predicted(indices, graph, targets, evaluate(potential, graph, want=want))
+
+
+def _join(first: Predicted, rest: Predicted) -> Predicted:
+    """One batch of two; the second has no derivatives, and its labels of these are hidden from the loss."""
+    assert first.prediction.forces is not None  # it was asked for them
+    nothing = Targets(
+        rest.targets.energy,
+        torch.full_like(rest.targets.forces, torch.nan),
+        torch.full_like(rest.targets.stress, torch.nan),
+        rest.targets.atom_energy,
+    )
+    a, b = first.prediction, rest.prediction
+    prediction = Prediction(
+        energy=torch.cat([a.energy, b.energy]),
+        atom_energy=torch.cat([a.atom_energy, b.atom_energy]),
+        forces=torch.cat([first.prediction.forces, torch.zeros_like(rest.targets.forces)]),
+        stress=None if a.stress is None else torch.cat([a.stress, torch.zeros_like(rest.targets.stress)]),
+    )
+    targets = Targets(*(torch.cat(pair) for pair in zip(first.targets, nothing, strict=True)))
+    return Predicted([*first.indices, *rest.indices], concat([first.graph, rest.graph]), targets, prediction)
