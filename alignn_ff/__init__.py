@@ -13,6 +13,7 @@ from alignn_ff._version import __version__
 _PUBLIC = {
     "AlignnFFCalculator": "alignn_ff.calculator.ase",
     "AtomGraph": "alignn_ff.graph",
+    "CommitteeCalculator": "alignn_ff.calculator.committee",
     "evaluate": "alignn_ff.evaluate",
     "load_potential": "alignn_ff.pretrained",
     "load_property": "alignn_ff.pretrained",
