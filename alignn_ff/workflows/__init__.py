@@ -13,6 +13,7 @@ WORKFLOWS = {
     "phonons": "alignn_ff.workflows.phonons:run_phonons",
     "qha": "alignn_ff.workflows.qha:run_qha",
     "vacancy": "alignn_ff.workflows.vacancy:run_vacancy",
+    "surface": "alignn_ff.workflows.surface:run_surface",
     "check": "alignn_ff.workflows.check:run_check",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""

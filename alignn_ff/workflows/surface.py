@@ -1,0 +1,284 @@
+"""Surface energies over Miller indices and terminations from relaxed slabs, and the Wulff shape they make."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from alignn_ff.errors import ConfigError
+from alignn_ff.progress import track
+from alignn_ff.units import GPA_PER_EV_A3
+from alignn_ff.workflows.batch import evaluate_each
+from alignn_ff.workflows.crystal import CrystalSettings, reference_crystal, relax_atoms
+from alignn_ff.workflows.frames import append_line, growing_file, max_norm, stored_energy, stored_forces
+from alignn_ff.workflows.relax import RelaxResult
+from alignn_ff.workflows.settings import reject_unused, setting
+from alignn_ff.workflows.surface_result import COLUMNS, Surface, SurfaceResult
+from alignn_ff.workflows.surface_slabs import (
+    Cut,
+    Lattice,
+    Miller,
+    cuts,
+    distinct_planes,
+    family,
+    lattice_of,
+    slab,
+    unit_normals,
+)
+from alignn_ff.workflows.wulff import WulffShape, part_of_area, wulff_shape
+
+log = logging.getLogger(__name__)
+
+J_M2_PER_EV_A2 = GPA_PER_EV_A3 / 10.0
+"""1 eV/Å² in J/m²."""
+
+THICKER, MORE_VACUUM = 1.5, 2.0
+"""How much thicker the slab, and how much wider the vacuum, of the checks is."""
+
+SIZE_EFFECT_J_PER_M2 = 0.02
+"""A surface energy that changes by more with a thicker slab or more vacuum is said not to have converged."""
+
+
+@dataclass(frozen=True)
+class SurfaceSettings(CrystalSettings):
+    """Which slabs to make of the crystal; see `--help` of the command for each field."""
+
+    fmax: float = setting(1e-3, "Its criterion, as in the command relax.", unit="eV/Å", above=0)
+    max_index: int = setting(1, "Planes have Miller indices up to this.", at_least=1)
+    miller: str | None = setting(
+        None, "Planes instead of these, e.g. '111 100 1-10'; they refer to the conventional cell."
+    )
+    thickness_a: float = setting(15.0, "Slabs are at least this thick.", unit="Å", above=0)
+    vacuum_a: float = setting(15.0, "Vacuum between a slab and its images.", unit="Å", above=0)
+    relax_slabs: bool = setting(True, "Relax the atoms of the slabs; without it only the unrelaxed energies.")
+    check: bool = setting(
+        True, "Compute again with slabs half as thick again and with twice the vacuum, and say what changes."
+    )
+    max_atoms: int = setting(500, "Refuse slabs of more atoms.", at_least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.miller is not None:
+            reject_unused(self, ("max_index",), "the planes are given")
+            miller_indices(self.miller)
+
+
+SURFACE_DEFAULTS = SurfaceSettings()
+
+
+class Energy(NamedTuple):
+    """A slab after relaxation: its surface energies in J/m², and whether it relaxed."""
+
+    frame: Atoms
+    unrelaxed: float
+    relaxed: float
+    converged: bool
+
+
+def miller_indices(text: str) -> list[Miller]:
+    """Planes from words of three digits with optional signs, e.g. "111 1-10".
+
+    Raises:
+        ConfigError: a word is not of that form, or is 000.
+    """
+    words = text.replace(",", " ").split()
+    found = [re.fullmatch(r"(-?\d)(-?\d)(-?\d)", word) for word in words]
+    for word, match in zip(words, found, strict=True):
+        if match is None or not any(int(digit) for digit in match.groups()):
+            raise ConfigError(
+                f"`miller` = {text!r}: {word!r} is no plane; three digits such as 111 or 1-10 were expected."
+            )
+    if not words:
+        raise ConfigError("`miller` names no plane; three digits such as 111 were expected.")
+    return [_coprime(match.groups()) for match in found if match is not None]
+
+
+def run_surface(
+    atoms: Atoms,
+    settings: SurfaceSettings = SURFACE_DEFAULTS,
+    *,
+    folder: str | Path | None = None,
+    progress: bool = False,
+) -> SurfaceResult:
+    """Relax a copy of `atoms` with its calculator, cut slabs from it, and compute what their surfaces cost.
+
+    The surface energy is (E(slab) - N E(crystal) per atom) / 2 A, with slabs of whole primitive cells, hence of the
+    composition of the crystal. Where no symmetry makes the two faces equal it is their mean (`symmetric`).
+
+    Args:
+        atoms: periodic in 3D, with a calculator; left as it is. Magnetic moments are not carried over to slabs.
+        folder: where `surfaces.csv` grows slab by slab and the result is saved; None writes nothing.
+        progress: draw a bar on standard error.
+    Returns:
+        The result, also where something did not relax (`converged`), and without a Wulff shape where there is none.
+    Raises:
+        ConfigError: no calculator, no crystal periodic in 3D, no such plane, or a slab of too many atoms.
+        StructureError: no atoms or positions that are not finite.
+        RunawayError: energy or forces not finite.
+    """
+    reference = reference_crystal(atoms, settings)
+    lattice = lattice_of(reference.atoms, settings.symprec)
+    found = [cut for plane in _planes(lattice, settings) for cut in cuts(lattice, plane)]
+    _require_small(lattice, found, settings)
+    per_atom = stored_energy(reference.atoms) / len(reference.atoms)
+    surfaces, slabs = [], []
+    with growing_file(folder, "surfaces.csv") as file, track("surface", len(found), show=progress) as advance:
+        append_line(file, COLUMNS)
+        for cut in found:
+            surface, frame = _surface(lattice, cut, per_atom, atoms.calc, settings)
+            surfaces.append(surface)
+            slabs.append(frame)
+            append_line(file, surface.row())
+            advance(note=f"{surface.label} {surface.surface_energy_j_per_m2:.3f} J/m²")
+    result = _result(reference, lattice, surfaces, slabs, settings)
+    _warn(result)
+    if folder is not None:
+        result.save(folder)
+    return result
+
+
+def _coprime(digits: Sequence[str]) -> Miller:
+    indices = np.array([int(digit) for digit in digits])
+    h, k, l = (indices // np.gcd.reduce(indices)).tolist()  # noqa: E741 (Miller's own letter)
+    return h, k, l
+
+
+def _planes(lattice: Lattice, settings: SurfaceSettings) -> list[Miller]:
+    if settings.miller is None:
+        return distinct_planes(lattice, settings.max_index)
+    planes: list[Miller] = []
+    for plane in miller_indices(settings.miller):
+        if not any(plane in family(lattice, other) for other in planes):
+            planes.append(plane)
+    return planes
+
+
+def _require_small(lattice: Lattice, found: Sequence[Cut], settings: SurfaceSettings) -> None:
+    thickness = settings.thickness_a * (THICKER if settings.check else 1.0)
+    for cut in found:
+        size = len(slab(lattice, cut, thickness_a=thickness, vacuum_a=settings.vacuum_a))
+        if size > settings.max_atoms:
+            raise ConfigError(
+                f"a slab of {cut.miller} {thickness:g} Å thick has {size} atoms, `max_atoms` are {settings.max_atoms}: "
+                "let there be more, thinner slabs (thickness_a), or no check."
+            )
+
+
+def _surface(
+    lattice: Lattice, cut: Cut, per_atom: float, calc: Any, settings: SurfaceSettings
+) -> tuple[Surface, Atoms]:
+    start = slab(lattice, cut, thickness_a=settings.thickness_a, vacuum_a=settings.vacuum_a)
+    energy = _energy(start, per_atom, calc, settings)
+    thickness_change = vacuum_change = None
+    if settings.check:
+        thick = slab(lattice, cut, thickness_a=THICKER * settings.thickness_a, vacuum_a=settings.vacuum_a)
+        thickness_change = _energy(thick, per_atom, calc, settings).relaxed - energy.relaxed
+        vacuum_change = _with_more_vacuum(energy.frame, per_atom, calc, settings) - energy.relaxed
+    heights = start.positions[:, 2]
+    surface = Surface(
+        miller=cut.miller,
+        termination=cut.number,
+        symmetric=cut.symmetric,
+        atoms=len(start),
+        area_a2=_area_a2(start),
+        thickness_a=float(np.ptp(heights)),
+        unrelaxed_surface_energy_j_per_m2=energy.unrelaxed,
+        surface_energy_j_per_m2=energy.relaxed,
+        thickness_change_j_per_m2=thickness_change,
+        vacuum_change_j_per_m2=vacuum_change,
+        max_force_ev_per_a=max_norm(stored_forces(energy.frame)),
+        converged=energy.converged,
+    )
+    return surface, energy.frame
+
+
+def _energy(start: Atoms, per_atom: float, calc: Any, settings: SurfaceSettings) -> Energy:
+    (unrelaxed,) = evaluate_each([start], calc)
+    frame, converged = unrelaxed, True
+    if settings.relax_slabs:
+        work = start.copy()
+        work.calc = calc
+        relaxed = relax_atoms(work, settings)
+        frame, converged = relaxed.atoms, relaxed.converged
+    return Energy(frame, _energy_j_per_m2(unrelaxed, per_atom), _energy_j_per_m2(frame, per_atom), converged)
+
+
+def _with_more_vacuum(frame: Atoms, per_atom: float, calc: Any, settings: SurfaceSettings) -> float:
+    """Surface energy in J/m² of the same atoms further away from their images."""
+    wide = frame.copy()
+    wide.cell[2, 2] += (MORE_VACUUM - 1.0) * settings.vacuum_a
+    (evaluated,) = evaluate_each([wide], calc)
+    return _energy_j_per_m2(evaluated, per_atom)
+
+
+def _energy_j_per_m2(frame: Atoms, per_atom: float) -> float:
+    return (stored_energy(frame) - len(frame) * per_atom) / (2.0 * _area_a2(frame)) * J_M2_PER_EV_A2
+
+
+def _area_a2(atoms: Atoms) -> float:
+    return float(np.linalg.norm(np.cross(*atoms.cell[:2])))
+
+
+def _result(
+    reference: RelaxResult,
+    lattice: Lattice,
+    surfaces: Sequence[Surface],
+    slabs: Sequence[Atoms],
+    settings: SurfaceSettings,
+) -> SurfaceResult:
+    planes = list(dict.fromkeys(one.miller for one in surfaces))
+    best = [min(_of(surfaces, plane), key=lambda one: one.surface_energy_j_per_m2) for plane in planes]
+    shape, owners = _wulff(lattice, best)
+    parts = None if shape is None else part_of_area(shape, owners, len(planes))
+    mean = None if parts is None else float(parts @ [one.surface_energy_j_per_m2 for one in best])
+    return SurfaceResult(
+        atoms=reference.atoms,
+        settings=settings,
+        surfaces=tuple(surfaces),
+        slabs=tuple(slabs),
+        wulff=shape,
+        wulff_planes=tuple(planes[owner] for owner in owners) if shape is not None else (),
+        wulff_parts={} if parts is None else dict(zip(map(_word, planes), parts.tolist(), strict=True)),
+        converged=all(one.converged for one in surfaces) and (reference.converged or not settings.relax),
+        space_group=reference.space_group_after,
+        mean_surface_energy_j_per_m2=mean,
+        shape_factor=None if shape is None else shape.shape_factor,
+    )
+
+
+def _of(surfaces: Sequence[Surface], plane: Miller) -> list[Surface]:
+    return [one for one in surfaces if one.miller == plane]
+
+
+def _word(plane: Miller) -> str:
+    return "".join(map(str, plane))
+
+
+def _wulff(lattice: Lattice, best: Sequence[Surface]) -> tuple[WulffShape | None, list[int]]:
+    """The shape and, for each of its facets, the number of its family; None, with a warning, where there is none."""
+    normals = [unit_normals(lattice, one.miller) for one in best]
+    owners = [k for k, own in enumerate(normals) for _ in own]
+    energies = np.array([best[k].surface_energy_j_per_m2 for k in owners])
+    try:
+        return wulff_shape(np.concatenate(normals), energies), owners
+    except ConfigError as error:
+        log.warning("there is no Wulff shape: %s", error)
+        return None, owners
+
+
+def _warn(result: SurfaceResult) -> None:
+    for one in result.surfaces:
+        if not one.converged:
+            log.warning("surface %s: a slab did not relax, see surfaces.csv.", one.label)
+        if not one.symmetric:
+            log.warning("surface %s: the two faces of the slab differ, its energy is their mean.", one.label)
+        for what, change in (("thicker slab", one.thickness_change_j_per_m2), ("vacuum", one.vacuum_change_j_per_m2)):
+            if change is not None and abs(change) > SIZE_EFFECT_J_PER_M2:
+                log.warning("surface %s: more %s changes its energy by %+.3f J/m².", one.label, what, change)
