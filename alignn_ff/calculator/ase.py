@@ -25,6 +25,7 @@ from alignn_ff.errors import CheckpointError, ConfigError, StructureError
 from alignn_ff.evaluate import Prediction, evaluate
 from alignn_ff.graph import AtomGraph, concat, edge_vectors, to_device
 from alignn_ff.io import from_ase, matrix_to_voigt
+from alignn_ff.memory import keep_freed_memory
 from alignn_ff.models.base import SYMBOLS, Potential, check_elements
 from alignn_ff.neighbors import connect
 from alignn_ff.neighbors.skin import SkinList
@@ -69,6 +70,7 @@ class AlignnFFCalculator(Calculator):
         domain_check: bool = True,
     ) -> None:
         super().__init__()
+        keep_freed_memory()
         self.device = choose_device(device)
         potential, self.provenance, self.facts = _resolve(model)
         self.potential = potential.to(device=self.device, dtype=_dtype(dtype, potential)).eval().requires_grad_(False)

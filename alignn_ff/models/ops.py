@@ -43,4 +43,4 @@ def edge_outer_sum(left: Tensor, right: Tensor, where: Slots) -> Tensor:
 def _table(values: Tensor, where: Slots) -> Tensor:
     """[E, F] -> [N, M, F], zero where there is no edge."""
     table = values.new_zeros(where.rows * where.columns, values.shape[1])
-    return table.index_copy(0, where.place, values).view(where.rows, where.columns, values.shape[1])
+    return table.index_copy_(0, where.place, values).view(where.rows, where.columns, values.shape[1])
