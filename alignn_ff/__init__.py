@@ -21,6 +21,7 @@ _PUBLIC = {
     "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
     "run_md": "alignn_ff.workflows.md",
+    "run_neb": "alignn_ff.workflows.neb",
     "run_phonons": "alignn_ff.workflows.phonons",
     "run_qha": "alignn_ff.workflows.qha",
     "run_relax": "alignn_ff.workflows.relax",

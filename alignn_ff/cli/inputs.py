@@ -111,9 +111,29 @@ class ModelAndStructures(Model):
         return Loaded((calculator, structures), provenance)
 
 
+@dataclass(frozen=True, kw_only=True)
+class StructuresTogether(Model):
+    """Structures with a calculator, which make one task."""
+
+    structures: Annotated[list[str], Argument(help="Structure files that ASE reads; file@: for all that it holds.")]
+
+    def tasks(self) -> list[Task]:
+        """One of all."""
+        return [Task(split_index(self.structures[0])[0].stem, asdict(self), self._load)]
+
+    def _load(self) -> Loaded:
+        structures = read_structures(self.structures)
+        calculator, provenance = self.calculator()
+        for atoms in structures:
+            atoms.calc = calculator
+        return Loaded((structures,), provenance)
+
+
 INPUTS: dict[str, type[Inputs]] = {
     "atoms": EachStructure,
     "calculator": ModelAndStructures,
+    "images": StructuresTogether,
+    "structures": StructuresTogether,
 }
 """Name of the function's first parameter -> what its command takes."""
 

@@ -14,6 +14,7 @@ WORKFLOWS = {
     "qha": "alignn_ff.workflows.qha:run_qha",
     "vacancy": "alignn_ff.workflows.vacancy:run_vacancy",
     "surface": "alignn_ff.workflows.surface:run_surface",
+    "neb": "alignn_ff.workflows.neb:run_neb",
     "check": "alignn_ff.workflows.check:run_check",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""

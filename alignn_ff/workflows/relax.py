@@ -179,7 +179,8 @@ def run_relax(
     return result
 
 
-def _optimizer(name: str) -> Any:
+def optimizer_class(name: str) -> Any:
+    """The optimizer called `name` in `OPTIMIZERS`."""
     module, _, cls = OPTIMIZERS[name].partition(":")
     return getattr(import_module(module), cls)
 
@@ -195,7 +196,7 @@ def _follow(
 ) -> str:
     """Take the steps; the reason why they ended."""
     target = moved(work, settings, cell)
-    optimizer = _optimizer(settings.optimizer)(target, logfile=None)
+    optimizer = optimizer_class(settings.optimizer)(target, logfile=None)
     with (
         quiet_logm(),
         growing_file(folder, "trajectory.extxyz") as trajectory,
