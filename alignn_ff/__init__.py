@@ -20,6 +20,7 @@ _PUBLIC = {
     "predict_property": "alignn_ff.calculator.properties",
     "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
+    "run_formation": "alignn_ff.workflows.formation",
     "run_md": "alignn_ff.workflows.md",
     "run_neb": "alignn_ff.workflows.neb",
     "run_phonons": "alignn_ff.workflows.phonons",

@@ -15,6 +15,7 @@ WORKFLOWS = {
     "vacancy": "alignn_ff.workflows.vacancy:run_vacancy",
     "surface": "alignn_ff.workflows.surface:run_surface",
     "neb": "alignn_ff.workflows.neb:run_neb",
+    "formation": "alignn_ff.workflows.formation:run_formation",
     "check": "alignn_ff.workflows.check:run_check",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""

@@ -67,6 +67,7 @@ def element_references(
     how: RelaxSettings,
     *,
     given: Sequence[Atoms] = (),
+    known: bool = True,
     progress: bool = False,
 ) -> dict[str, Reference]:
     """The most stable of the known structures of each element, all relaxed with the same calculator.
@@ -74,11 +75,13 @@ def element_references(
     Args:
         how: the relaxation.
         given: further structures; those that hold one element alone compete, the others are left out.
+        known: let those of `element_structures` compete.
+        progress: draw a bar on standard error.
     Raises:
         ConfigError: an element without any structure.
         RunawayError: energy or forces not finite.
     """
-    candidates = {symbol: _candidates(symbol, given) for symbol in sorted(set(symbols))}
+    candidates = {symbol: _candidates(symbol, given, known) for symbol in sorted(set(symbols))}
     references = {}
     with track("elements", len(candidates), show=progress) as advance:
         for symbol, structures in candidates.items():
@@ -111,13 +114,12 @@ def reference_table(references: Mapping[str, Reference]) -> dict[str, Any]:
     }
 
 
-def _candidates(symbol: str, given: Sequence[Atoms]) -> list[Atoms]:
+def _candidates(symbol: str, given: Sequence[Atoms], known: bool) -> list[Atoms]:
     own = [atoms for atoms in given if set(atoms.symbols) == {symbol}]
-    found = [*own, *element_structures(symbol)]
+    found = [*own, *(element_structures(symbol) if known else [])]
     if not found:
         raise ConfigError(
-            f"no reference structure of {symbol} is known here. Give one among the structures, a crystal of {symbol} "
-            "alone."
+            f"there is no reference structure of {symbol}. Give one among the structures, a crystal of {symbol} alone."
         )
     return found
 

@@ -142,7 +142,7 @@ def test_an_unrelaxed_crystal_is_told(caplog):
 
 def test_elements_without_a_structure_are_refused():
     assert element_structures("Rn") == []
-    with pytest.raises(ConfigError, match="no reference structure of Rn"):
+    with pytest.raises(ConfigError, match="there is no reference structure of Rn"):
         element_references(["Rn"], EMT(), RelaxSettings())
 
 
