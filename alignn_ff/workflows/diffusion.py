@@ -125,7 +125,8 @@ def diffuse(kept: Trajectory, settings: DiffusionSettings) -> tuple[Table, dict[
     length, lags = len(positions) // settings.blocks, settings.lags(len(positions))
     positions = positions[len(positions) - length * settings.blocks :]
     times_fs = (kept.interval_fs or np.nan) * np.arange(length)
-    columns, found = {"time_ps": times_fs / FS_PER_PS}, {}
+    columns = {"time_ps": times_fs / FS_PER_PS}
+    found: dict[str, Diffusion] = {}
     for name, atoms in members(kept.frames[0]).items():
         curves = np.array([square_displacement(block[:, atoms]) for block in np.split(positions, settings.blocks)])
         columns[f"msd_{name}_a2"] = curves.mean(axis=0)

@@ -155,7 +155,7 @@ def test_trajectories_that_are_none():
         Trajectory([Atoms("ArNe"), Atoms("NeAr")])
     with pytest.raises(StructureError, match="periodic in other directions"):
         Trajectory([Atoms("Ar", pbc=False), Atoms("Ar", pbc=True)])
-    with pytest.raises(StructureError, match="frame 0 .*not finite"):
+    with pytest.raises(StructureError, match="frame 0 of the trajectory has positions that are not finite"):
         Trajectory([Atoms("Ar", positions=[[np.nan, 0, 0]])])
 
 
