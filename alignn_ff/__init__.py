@@ -18,8 +18,6 @@ _PUBLIC = {
     "load_potential": "alignn_ff.pretrained",
     "load_property": "alignn_ff.pretrained",
     "predict_property": "alignn_ff.calculator.properties",
-    "run_analysis": "alignn_ff.workflows.analysis",
-    "run_arrhenius": "alignn_ff.workflows.arrhenius",
     "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
     "run_formation": "alignn_ff.workflows.formation",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from alignn_ff._version import __version__
 from alignn_ff.device import DTYPES
 from alignn_ff.errors import CheckpointError
 from alignn_ff.files import atomic_path
-from alignn_ff.models import Potential, build
+from alignn_ff.models import PROPERTY_MODELS, GraphModel, Potential, PropertyModel, build, build_property
 
 FORMAT_VERSION = 1
 
@@ -39,8 +39,16 @@ class Checkpoint(NamedTuple):
     sha256: str
 
 
-def save_checkpoint(path: str | Path, potential: Potential, facts: Mapping[str, Any] | None = None) -> None:
-    """Write `potential` with its `facts` (JSON-able), whole or not at all.
+class PropertyCheckpoint(NamedTuple):
+    """A property model and what is known of it; as `Checkpoint`."""
+
+    model: PropertyModel
+    facts: dict[str, Any]
+    sha256: str
+
+
+def save_checkpoint(path: str | Path, model: Potential | PropertyModel, facts: Mapping[str, Any] | None = None) -> None:
+    """Write a potential or a property model with its `facts` (JSON-able), whole or not at all.
 
     Raises:
         OutputWriteError: full disk, no permission.
@@ -48,15 +56,14 @@ def save_checkpoint(path: str | Path, potential: Potential, facts: Mapping[str, 
     header = {
         "format_version": FORMAT_VERSION,
         "written_by": f"alignn-ff {__version__}",
-        "config": potential.config,
-        "elements": list(potential.elements),
-        "cutoff": potential.cutoff,
-        "receptive_field": potential.receptive_field if math.isfinite(potential.receptive_field) else None,
-        "dtype": str(potential.dtype).removeprefix("torch."),
-        "units": _UNITS,
+        "config": model.config,
+        "elements": list(model.elements),
+        "cutoff": model.cutoff,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        **_about(model),
         "facts": dict(facts or {}),
     }
-    tensors = {name: t.detach().cpu().contiguous() for name, t in potential.state_dict().items()}
+    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     with atomic_path(path) as draft:
         try:
             save_file(tensors, draft, metadata={_HEADER: json.dumps(header)})
@@ -65,12 +72,26 @@ def save_checkpoint(path: str | Path, potential: Potential, facts: Mapping[str, 
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read what `save_checkpoint` wrote.
+    """Read a potential that `save_checkpoint` wrote.
 
     Raises:
-        CheckpointError: no such file, another kind of file, damaged, another format version, weights missing.
+        CheckpointError: no such file, another kind of file, damaged, another format version, weights missing; or a
+            property model.
     """
-    path = Path(path)
+    return Checkpoint(*_load(Path(path), _potential))
+
+
+def load_property_checkpoint(path: str | Path) -> PropertyCheckpoint:
+    """Read a property model that `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: see `load_checkpoint`; or a potential.
+    """
+    return PropertyCheckpoint(*_load(Path(path), _property))
+
+
+def _load(path: Path, make: Callable[[dict[str, Any], Path], Any]) -> tuple[Any, dict[str, Any], str]:
+    """Model, facts and checksum of a file."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no such model file.")
     header, tensors = _read(path)
@@ -85,9 +106,37 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: its header lacks a valid {', '.join(sorted(absent)) or 'dtype'}; it is damaged."
         )
-    potential = build(header["config"]).to(DTYPES[header["dtype"]]).eval()
-    _load_weights(potential, tensors, path)
-    return Checkpoint(potential, header["facts"], file_sha256(path))
+    model = make(header["config"], path).to(DTYPES[header["dtype"]]).eval()
+    _load_weights(model, tensors, path)
+    return model, header["facts"], file_sha256(path)
+
+
+def _potential(config: dict[str, Any], path: Path) -> Potential:
+    if config.get("name") in PROPERTY_MODELS:
+        what = build_property(config).predicts
+        raise CheckpointError(
+            f"{path}: predicts {what}; it is a property model and has no forces. Where a force field is expected give "
+            "one; this model is for `alignn-ff predict` and `alignn_ff.load_property`."
+        )
+    return build(config)
+
+
+def _property(config: dict[str, Any], path: Path) -> PropertyModel:
+    if config.get("name") not in PROPERTY_MODELS:
+        raise CheckpointError(
+            f"{path}: is a force field ({config.get('name')}); expected a property model. Give it to "
+            "`AlignnFFCalculator` or `alignn_ff.load_potential`."
+        )
+    return build_property(config)
+
+
+def _about(model: GraphModel) -> dict[str, Any]:
+    """What the header says of a potential, or of a property model."""
+    if isinstance(model, PropertyModel):
+        return {"units": {"length": "Å", model.target: model.unit}}
+    assert isinstance(model, Potential)
+    field = model.receptive_field
+    return {"receptive_field": field if math.isfinite(field) else None, "units": _UNITS}
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -127,8 +176,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return header, tensors
 
 
-def _load_weights(potential: Potential, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    wanted = potential.state_dict()
+def _load_weights(model: GraphModel, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    wanted = model.state_dict()
     missing, surplus = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
     if missing or surplus:
         raise CheckpointError(
@@ -140,4 +189,4 @@ def _load_weights(potential: Potential, tensors: dict[str, torch.Tensor], path: 
         raise CheckpointError(
             f"{path}: weights {wrong} have other shapes than the header's model; the file is damaged."
         )
-    potential.load_state_dict(tensors)
+    model.load_state_dict(tensors)

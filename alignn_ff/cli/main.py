@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "alignn_ff.cli.evaluate:evaluate",
     "distill": "alignn_ff.cli.distill:app",
     "models": "alignn_ff.cli.models:models",
+    "predict": "alignn_ff.cli.predict:predict",
 }
 """Name -> "module:object" of a command written by hand: a function, or a `typer.Typer` with sub-commands. The
 first line of the module's docstring is its help. Workflows need no line here."""

@@ -1,4 +1,4 @@
-"""Potentials by name."""
+"""Potentials and property models by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from inspect import signature
 from typing import Any
 
 from alignn_ff.errors import ConfigError
-from alignn_ff.models.base import SYMBOLS, Committee, Heads, Potential, Sum
+from alignn_ff.models.base import SYMBOLS, Committee, GraphModel, Heads, Potential, Sum
+from alignn_ff.models.property import PropertyModel, Scores
 
 MODELS = {
     "alignn_atomwise": "alignn_ff.models.alignn_atomwise:AlignnAtomwise",
@@ -21,10 +22,28 @@ MODELS = {
     "zbl": "alignn_ff.models.zbl:ZBL",
 }
 
+PROPERTY_MODELS = {
+    "alignn": "alignn_ff.models.alignn:Alignn",
+    "alignn_atomwise_property": "alignn_ff.models.alignn:AlignnAtomwiseProperty",
+}
+"""Models of properties, which have no forces and stand nowhere that a potential does."""
+
 _COMPOSITES: dict[str, tuple[Any, str]] = {Sum.name: (Sum, "terms"), Committee.name: (Committee, "members")}
 """Potentials made of potentials, and the field that lists these."""
 
-__all__ = ["MODELS", "Committee", "Heads", "Potential", "Sum", "build"]
+__all__ = [
+    "MODELS",
+    "PROPERTY_MODELS",
+    "Committee",
+    "GraphModel",
+    "Heads",
+    "Potential",
+    "PropertyModel",
+    "Scores",
+    "Sum",
+    "build",
+    "build_property",
+]
 
 
 def build(config: dict[str, Any]) -> Potential:
@@ -37,7 +56,26 @@ def build(config: dict[str, Any]) -> Potential:
     if name in _COMPOSITES:
         composite, of = _COMPOSITES[name]
         return composite([build(part) for part in _parts(name, of, fields)])
-    model = model_class(name)
+    if name in PROPERTY_MODELS:
+        target = fields.get("target", "a property")
+        raise ConfigError(
+            f"model {name} predicts {target}, a property of a whole structure, not energy and forces. Choose a force "
+            f"field: {', '.join(MODELS)}."
+        )
+    return _make(model_class(name), name, fields)
+
+
+def build_property(config: dict[str, Any]) -> PropertyModel:
+    """The property model a config describes: a name from `PROPERTY_MODELS` with that model's fields.
+
+    Raises:
+        ConfigError: unknown name, unknown or missing field.
+    """
+    name, fields = config.get("name"), {key: value for key, value in config.items() if key != "name"}
+    return _make(property_class(name), name, fields)
+
+
+def _make(model: Any, name: Any, fields: dict[str, Any]) -> Any:
     try:
         signature(model).bind(**fields)
     except TypeError as error:
@@ -61,7 +99,20 @@ def model_class(name: Any) -> Any:
     Raises:
         ConfigError: no such name.
     """
-    if name not in MODELS:
-        raise ConfigError(f"unknown model {name!r}; expected one of {', '.join(MODELS)}.")
-    module, attribute = MODELS[name].split(":")
+    return _class(name, MODELS, "model")
+
+
+def property_class(name: Any) -> Any:
+    """The class behind a name of `PROPERTY_MODELS`.
+
+    Raises:
+        ConfigError: no such name.
+    """
+    return _class(name, PROPERTY_MODELS, "property model")
+
+
+def _class(name: Any, table: dict[str, str], what: str) -> Any:
+    if name not in table:
+        raise ConfigError(f"unknown {what} {name!r}; expected one of {', '.join(table)}.")
+    module, attribute = table[name].split(":")
     return getattr(import_module(module), attribute)

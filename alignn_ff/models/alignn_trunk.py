@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from alignn_ff.errors import ConfigError, StructureError
 from alignn_ff.graph import AtomGraph
 from alignn_ff.models.alignn_atomwise_config import TrunkConfig, wanted_angle_cutoff, wanted_topology
-from alignn_ff.models.base import SYMBOLS, GraphModel
+from alignn_ff.models.base import GraphModel
 from alignn_ff.models.layers.cutoff import polynomial_envelope
 from alignn_ff.models.layers.edge_gated import (
     ALIGNNConvolution,
@@ -22,7 +22,7 @@ from alignn_ff.models.layers.edge_gated import (
     Norm,
     RBFExpansion,
 )
-from alignn_ff.models.layers.features import WIDTHS, atom_features, last_element
+from alignn_ff.models.layers.features import WIDTHS, atom_features, known_elements
 from alignn_ff.models.ops import slots
 from alignn_ff.schema import parse
 
@@ -136,11 +136,12 @@ class GaussianBases(AlignnTrunk):
 
 
 def _check_features(elements: Sequence[str], name: str) -> None:
-    strange = [e for e in elements if SYMBOLS.index(e) > last_element(name)]
+    known = known_elements(name)
+    strange = [e for e in elements if e not in known]
     if strange:
         raise ConfigError(
-            f"atom_features `{name}` end at {SYMBOLS[last_element(name)]}, and the elements hold {' '.join(strange)}. "
-            "Choose other features or fewer elements."
+            f"atom_features `{name}` end at {known[-1]}, and the elements hold {' '.join(strange)}. Choose other "
+            "features or fewer elements."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,8 @@ from torch import Tensor
 from alignn_ff.errors import CheckpointError
 
 WEIGHTS, CONFIG = "best_model.pt", "config.json"
+_OLD_WEIGHTS = re.compile(r"checkpoint_(\d+)\.pt")
+"""What property models of before 2023 call theirs; the number is the epoch."""
 _TORCH_ZIP = "data.pkl"
 """A member that a file of torch.save has, which is a zip itself."""
 
@@ -77,7 +80,10 @@ def _pick(files: Mapping[str, Path], path: Path) -> dict[str, bytes]:
 
 def _last(names: list[str], kind: str, path: Path) -> str:
     """The member called `kind` that is nearest to the top; of several there, the last, as upstream takes it."""
-    found = [name for name in names if PurePosixPath(name).name == kind and not name.startswith("__MACOSX")]
+    names = [name for name in names if not name.startswith("__MACOSX")]
+    found = [name for name in names if PurePosixPath(name).name == kind]
+    if not found and kind == WEIGHTS:
+        found = sorted((n for n in names if _OLD_WEIGHTS.fullmatch(PurePosixPath(n).name)), key=_epoch)
     if not found:
         raise CheckpointError(
             f"{path} holds no {kind}. A published ALIGNN model is a folder or zip with {WEIGHTS} and {CONFIG}; other "
@@ -85,6 +91,11 @@ def _last(names: list[str], kind: str, path: Path) -> str:
         )
     depth = min(len(PurePosixPath(name).parts) for name in found)
     return [name for name in found if len(PurePosixPath(name).parts) == depth][-1]
+
+
+def _epoch(name: str) -> int:
+    match = _OLD_WEIGHTS.fullmatch(PurePosixPath(name).name)
+    return int(match[1]) if match else -1
 
 
 def _parse_config(content: bytes, path: Path) -> dict[str, Any]:

@@ -83,3 +83,37 @@ def complete(model: Mapping[str, Any]) -> dict[str, Any]:
     if written:
         return {**_BEFORE, **model}
     return {**_TODAY, **_TODAY_OF.get(model["name"], {}), **model}
+
+
+_PROPERTY = {
+    "alignn_layers": 4,
+    "gcn_layers": 4,
+    "atom_input_features": 92,
+    "edge_input_features": 80,
+    "triplet_input_features": 40,
+    "embedding_features": 64,
+    "hidden_features": 256,
+    "output_features": 1,
+    "link": "identity",
+    "classification": False,
+    "num_classes": 2,
+    "extra_features": 0,
+}
+"""Defaults of `alignn`, in every generation the same."""
+
+_PROPERTY_HEADS = {
+    "output_features": 1,
+    "link": "identity",
+    "classification": False,
+    "extra_features": 0,
+    "additional_output_features": 0,
+    "atomwise_output_features": 0,
+}
+"""What `alignn_atomwise` did before fields of further outputs existed, and does without them."""
+
+
+def complete_property(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a property model."""
+    if model["name"] == "alignn":
+        return {**_PROPERTY, **model}
+    return {**_PROPERTY_HEADS, **complete(model)}

@@ -17,8 +17,7 @@ from alignn_ff.checkpoint import Checkpoint, load_checkpoint
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.models import Potential, build
 from alignn_ff.models.alignn_network import AlignnNetwork
-from alignn_ff.models.base import SYMBOLS
-from alignn_ff.models.layers.features import WIDTHS, last_element
+from alignn_ff.models.layers.features import WIDTHS, known_elements
 from alignn_ff.pretrained.archive import Published, is_published, read_published
 from alignn_ff.pretrained.ealignn import EALIGNN, WHY_INVARIANT, as_invariant
 from alignn_ff.pretrained.generations import complete
@@ -97,7 +96,7 @@ def load_upstream(path: str | Path) -> Checkpoint:
 def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     """What `models.build` needs to make the potential of a complete upstream config."""
     model = config["model"]
-    elements = SYMBOLS[1 : last_element(config["atom_features"]) + 1]
+    elements = known_elements(config["atom_features"])
     network: dict[str, Any] = {
         "name": model["name"],
         "mode": "legacy",
@@ -146,14 +145,14 @@ def _short_range(config: Mapping[str, Any], elements: list[str]) -> list[dict[st
 
 def _check_understood(config: Mapping[str, Any], path: Path) -> None:
     model = config["model"]
-    name, target = model["name"], config.get("target", "?")
-    if name not in SHARED:
-        known = ", ".join([*SHARED, EALIGNN])
-        raise CheckpointError(f"{path}: is a model `{name}` of target {target!r}; expected a force field: {known}.")
-    if not model["calculate_gradient"] or model["gradwise_weight"] == 0:
+    name = model["name"]
+    if name == "alignn" or not model["calculate_gradient"] or model["gradwise_weight"] == 0:
         raise CheckpointError(
-            f"{path}: was trained without forces, on target {target!r}: a property model, not a force field."
+            f"{path}: `{name}` trained on {config.get('target', '?')!r} without forces: a property model, not a force "
+            "field. It is for `alignn-ff predict` and `alignn_ff.load_property`."
         )
+    if name not in SHARED:
+        raise CheckpointError(f"{path}: is a model `{name}`; expected a force field: {', '.join([*SHARED, EALIGNN])}.")
     absent = [f for f in GRAPH if f not in config] + [f for f in SHARED[name] if f not in model]
     if absent:
         raise CheckpointError(f"{path}: its config.json lacks {', '.join(absent)}; expected what the trainer wrote.")
@@ -162,7 +161,16 @@ def _check_understood(config: Mapping[str, Any], path: Path) -> None:
             raise CheckpointError(
                 f"{path}: its `{field}` is {model[field]!r}, which this package does not read; only {value!r} is."
             )
-    features, width = config["atom_features"], model["atom_input_features"]
+    check_features(config, path)
+
+
+def check_features(config: Mapping[str, Any], path: Path) -> None:
+    """Say no to features of atoms that are not known or are of another width than the network's.
+
+    Raises:
+        CheckpointError: names both.
+    """
+    features, width = config["atom_features"], config["model"]["atom_input_features"]
     if WIDTHS.get(features) != width:
         known = ", ".join(f"{name} ({size})" for name, size in WIDTHS.items())
         raise CheckpointError(
@@ -180,6 +188,17 @@ def _load(potential: Potential, published: Published, path: Path) -> None:
         for name, value in published.weights.items()
         if name != "_species_table" and not name.startswith(_HEADS)
     }
+    check_weights(wanted, given, path)
+    potential.to(given["fc.weight"].dtype).eval()
+    network.load_state_dict(given)
+
+
+def check_weights(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path) -> None:
+    """Say no to weights that are not those of the network.
+
+    Raises:
+        CheckpointError: names the first few at fault.
+    """
     missing, surplus = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
     wrong = [
         f"{name} {tuple(given[name].shape)} for {tuple(wanted[name].shape)}"
@@ -191,8 +210,6 @@ def _load(potential: Potential, published: Published, path: Path) -> None:
             f"{path}: config.json and weights do not fit: missing {_some(missing)}; surplus {_some(surplus)}; of "
             f"another shape {_some(wrong)}. They may come from different models."
         )
-    potential.to(given["fc.weight"].dtype).eval()
-    network.load_state_dict(given)
 
 
 def _some(names: list[str]) -> str:

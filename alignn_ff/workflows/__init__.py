@@ -8,8 +8,6 @@ from __future__ import annotations
 WORKFLOWS = {
     "relax": "alignn_ff.workflows.relax:run_relax",
     "md": "alignn_ff.workflows.md:run_md",
-    "analysis": "alignn_ff.workflows.analysis:run_analysis",
-    "arrhenius": "alignn_ff.workflows.arrhenius:run_arrhenius",
     "eos": "alignn_ff.workflows.eos:run_eos",
     "elastic": "alignn_ff.workflows.elastic:run_elastic",
     "phonons": "alignn_ff.workflows.phonons:run_phonons",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.graph import AtomGraph
 from alignn_ff.io import from_ase
 from alignn_ff.models import Potential, build
-from alignn_ff.models.layers.features import atom_features
+from alignn_ff.models.layers.features import _jarvis_table, atom_features
 from alignn_ff.neighbors import connect
 from tests.structures import ELEMENTS, SMALL
 from tests.tolerances import DERIVATIVE, FLOAT64
@@ -154,7 +155,7 @@ def test_a_graph_of_other_angles_is_refused():
         ({"mode": "legacy", "neighbor_strategy": "k-nearest"}, "needs max_neighbors"),
         ({"three_body_cutoff": 9.0}, "three_body_cutoff must not exceed cutoff"),
         ({"neighbor_strategy": "voronoi"}, "neighbor_strategy"),
-        ({"atom_features": "cfid"}, "atom_features"),
+        ({"atom_features": "cfd"}, "atom_features"),
         ({"hidden_featuers": 8}, "did you mean `hidden_features`"),
         ({"elements": ["Md"]}, "end at Fm"),
     ],
@@ -184,3 +185,21 @@ def test_cgcnn_features_are_the_published_ones(number, columns):
 
 def test_atomic_numbers_are_their_own_feature():
     assert atom_features("atomic_number")[[1, 79]].tolist() == [[1.0], [79.0]]
+
+
+@pytest.mark.parametrize(("name", "width"), [("basic", 11), ("cfid", 438)])
+def test_features_of_jarvis(name, width):
+    pytest.importorskip("jarvis.core.specie", reason="jarvis-tools is not installed: pip install alignn-ff[jarvis]")
+    table = atom_features(name)
+    assert table.shape == (104, width)
+    assert torch.isfinite(table[1:95]).all() and not torch.equal(table[28], table[29])
+    potential = model(atom_features=name)
+    assert torch.isfinite(testing.predict(potential, [SMALL["alloy"]()]).forces).all()
+
+
+@pytest.mark.parametrize("name", ["basic", "cfid"])
+def test_features_of_jarvis_without_jarvis(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jarvis.core.specie", None)
+    _jarvis_table.cache_clear()
+    with pytest.raises(ConfigError, match=r"pip install alignn-ff\[jarvis\]"):
+        build({"name": "alignn_atomwise", "elements": ["Cu"], "atom_features": name})
