@@ -19,7 +19,7 @@ from alignn_ff.models.layers.harmonics import spherical_harmonics
 from alignn_ff.models.layers.line_graph import LineGraph
 from alignn_ff.models.layers.mlp import Standardize, first_layer, mlp
 from alignn_ff.models.layers.radial import BesselBasis, BondBasis
-from alignn_ff.models.ops import Slots, slots
+from alignn_ff.models.ops import Spokes, slots, spokes, to_table
 from alignn_ff.schema import Strict, parse
 
 
@@ -60,13 +60,9 @@ class AlignnSmoothConfig(Strict):
 
 
 class _Edges(NamedTuple):
-    """Edges as the layers see them: ends [E], places in the table, basis [E, K], envelope [E, 1], Y_lm [E, S]."""
+    """Edges as the layers see them, in the table of their receivers: senders and bases, Y_lm [N, M, S]."""
 
-    src: Tensor
-    dst: Tensor
-    where: Slots
-    basis: Tensor
-    envelope: Tensor
+    spokes: Spokes
     harmonics: Tensor
 
 
@@ -88,11 +84,11 @@ class _Layer(nn.Module):
         self.standardize.renew_before(first_layer(self.angular), invariants)
 
     def forward(self, nodes: Tensor, e: _Edges) -> Tensor:
-        invariants = self.density(nodes, e.basis, e.envelope, e.harmonics, e.src, e.where)
+        invariants = self.density(nodes, e.spokes, e.harmonics)
         after = nodes + self.angular(torch.cat([self.standardize(invariants), nodes], dim=1))
         if self.conv is None:
             return after
-        return after + self.conv(nodes if self.parallel else after, e.basis, e.envelope, e.src, e.dst, e.where)
+        return after + self.conv(nodes if self.parallel else after, e.spokes)
 
 
 def _reach(c: AlignnSmoothConfig) -> float:
@@ -205,7 +201,8 @@ class AlignnSmooth(Potential):
         if self.bonds is not None:
             bonds = self.bonds(distance, element[graph.edge_src], element[graph.edge_dst])
             basis = torch.cat([basis, envelope * bonds], dim=1)
-        return _Edges(graph.edge_src, graph.edge_dst, slots(graph.edge_dst, rows), basis, envelope, harmonics)
+        where = slots(graph.edge_dst, rows)
+        return _Edges(spokes(graph.edge_src, basis, envelope, where), to_table(harmonics, where))
 
 
 def first_embedding(numbers: Sequence[int], features: int) -> Tensor:

@@ -21,6 +21,31 @@ class Slots(NamedTuple):
     columns: int
 
 
+class Spokes(NamedTuple):
+    """Edges in the table of the atoms that receive them, N rows of M places; places without an edge count nothing.
+
+    Attributes:
+        src: sender in each place [N M]; atom 0 where there is none.
+        basis: of the edge [N, M, K].
+        weighted: basis times envelope [N, M, K], zero where there is no edge.
+    """
+
+    src: Tensor
+    basis: Tensor
+    weighted: Tensor
+
+    def heard(self, values: Tensor) -> Tensor:
+        """What the senders say, in the places: [N, F] -> [N, M, F]; anything where there is no edge."""
+        return values.index_select(0, self.src).view(*self.basis.shape[:2], values.shape[1])
+
+
+def spokes(src: Tensor, basis: Tensor, envelope: Tensor, where: Slots) -> Spokes:
+    """The table of edges with senders `src` [E], basis [E, K] and envelope [E, 1]."""
+    senders = src.new_zeros(where.rows * where.columns).index_copy_(0, where.place, src)
+    table = to_table(basis, where)
+    return Spokes(senders, table, to_table(envelope, where) * table)
+
+
 def slots(dst: Tensor, rows: int) -> Slots:
     """Places of edges sorted by `dst` [E] in a table of `rows` rows."""
     count = torch.bincount(dst, minlength=rows)
@@ -32,15 +57,15 @@ def slots(dst: Tensor, rows: int) -> Slots:
 
 def edge_sum(values: Tensor, where: Slots) -> Tensor:
     """Σ_{e→i} v_e: [E, F] -> [N, F]."""
-    return _table(values, where).sum(1)
+    return to_table(values, where).sum(1)
 
 
 def edge_outer_sum(left: Tensor, right: Tensor, where: Slots) -> Tensor:
     """Σ_{e→i} l_e ⊗ r_e: [E, S], [E, C] -> [N, S, C]."""
-    return torch.bmm(_table(left, where).transpose(1, 2), _table(right, where))
+    return torch.bmm(to_table(left, where).transpose(1, 2), to_table(right, where))
 
 
-def _table(values: Tensor, where: Slots) -> Tensor:
+def to_table(values: Tensor, where: Slots) -> Tensor:
     """[E, F] -> [N, M, F], zero where there is no edge."""
     table = values.new_zeros(where.rows * where.columns, values.shape[1])
     return table.index_copy_(0, where.place, values).view(where.rows, where.columns, values.shape[1])

@@ -8,6 +8,9 @@ from __future__ import annotations
 WORKFLOWS = {
     "relax": "alignn_ff.workflows.relax:run_relax",
     "md": "alignn_ff.workflows.md:run_md",
+    "analysis": "alignn_ff.workflows.analysis:run_analysis",
+    "arrhenius": "alignn_ff.workflows.arrhenius:run_arrhenius",
+    "melt-quench": "alignn_ff.workflows.melt_quench:run_melt_quench",
     "eos": "alignn_ff.workflows.eos:run_eos",
     "elastic": "alignn_ff.workflows.elastic:run_elastic",
     "phonons": "alignn_ff.workflows.phonons:run_phonons",
@@ -16,6 +19,7 @@ WORKFLOWS = {
     "surface": "alignn_ff.workflows.surface:run_surface",
     "neb": "alignn_ff.workflows.neb:run_neb",
     "formation": "alignn_ff.workflows.formation:run_formation",
+    "adsorption": "alignn_ff.workflows.adsorption:run_adsorption",
     "check": "alignn_ff.workflows.check:run_check",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from alignn_ff.models.layers.harmonics import degree_slices, spherical_harmonics
-from alignn_ff.models.ops import Slots, edge_outer_sum
+from alignn_ff.models.ops import Spokes
 
 
 class Density(nn.Module):
@@ -38,8 +38,7 @@ class Density(nn.Module):
 
     def __init__(self, features: int, edge_features: int, channels: int, degree: int, body_order: int) -> None:
         super().__init__()
-        self.slices = degree_slices(degree)
-        self.coupled = [slice(part.start - 1, part.stop - 1) for part in self.slices[1:]]
+        self.sizes = [2 * each + 1 for each in range(degree + 1)]
         self.body_order = body_order
         self.element = nn.Linear(features, channels)
         self.radial = nn.Linear(edge_features, channels, bias=False)
@@ -52,36 +51,35 @@ class Density(nn.Module):
             for name, table in (("left", left), ("right", right), ("triple", triple.to(torch.get_default_dtype()))):
                 self.register_buffer(name, table, persistent=False)
 
-    def forward(
-        self, nodes: Tensor, basis: Tensor, envelope: Tensor, harmonics: Tensor, src: Tensor, where: Slots
-    ) -> Tensor:
-        """Invariants [N, outputs] from nodes [N, F], basis [E, K], harmonics [E, (L+1)²]."""
-        weight = envelope * self.element(nodes)[src] * self.radial(basis)  # [E, C]
+    def forward(self, nodes: Tensor, edges: Spokes, harmonics: Tensor) -> Tensor:
+        """Invariants [N, outputs] from nodes [N, F], the M edges into each at most, harmonics [N, M, (L+1)²]."""
+        weight = edges.heard(self.element(nodes)) * self.radial(edges.weighted)  # [N, M, C]
         # With atoms inside, couplings and mixings are few large matrix products instead of many small ones.
-        density = edge_outer_sum(harmonics, weight, where).transpose(0, 1).contiguous()  # [S, N, C]
+        density = torch.bmm(harmonics.transpose(1, 2), weight).transpose(0, 1).contiguous()  # [S, N, C]
         left, right = self._mix(density, self.mix_left), self._mix(density, self.mix_right)
-        found = _per_degree(left * right, self.slices)
+        found = _per_degree(left * right, self.sizes)
         if self.body_order > 3:
             pairs = left.index_select(0, self.left) * left.index_select(0, self.right)
             square = (self.triple @ pairs.flatten(1)).view_as(right[1:])  # (q⊗q)_lm, l = 1..L [S - 1, N, C]
-            found += _per_degree(square * right[1:], self.coupled)
+            found += _per_degree(square * right[1:], self.sizes[1:])
         if self.body_order > 4:
-            found += _per_degree(square * square, self.coupled)
+            found += _per_degree(square * square, self.sizes[1:])
         return torch.cat(found, dim=1)
 
     def _apply(self, *args: Any, **kwargs: Any) -> Density:
         super()._apply(*args, **kwargs)
         if self.body_order > 3:  # cast from the exact numbers: float64 rounded by way of float32 breaks rotations
-            self.triple = coupling(len(self.slices) - 1)[2].to(self.triple)
+            self.triple = coupling(len(self.sizes) - 1)[2].to(self.triple)
         return self
 
     def _mix(self, density: Tensor, weights: Tensor) -> Tensor:
-        return torch.cat([density[part] @ weights[degree] for degree, part in enumerate(self.slices)])
+        parts = zip(density.split(self.sizes), weights, strict=True)
+        return torch.cat([part @ mixing for part, mixing in parts])
 
 
-def _per_degree(products: Tensor, parts: list[slice]) -> list[Tensor]:
-    """Sum over m within each l: [S, N, C] -> one [N, C] for each part."""
-    return [products[part].sum(0) for part in parts]
+def _per_degree(products: Tensor, sizes: list[int]) -> list[Tensor]:
+    """Sum over m within each l: [S, N, C] -> one [N, C] for each l."""
+    return [part.sum(0) for part in products.split(sizes)]
 
 
 def coupling(degree: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from alignn_ff.models.layers.mlp import Standardize
-from alignn_ff.models.ops import Slots, edge_outer_sum, edge_sum
+from alignn_ff.models.ops import Spokes
 
 
 class GatedConvolution(nn.Module):
@@ -42,15 +43,15 @@ class GatedConvolution(nn.Module):
         self.own.bias.add_(self.out.weight @ shift)
         self.out.weight.mul_(factor)
 
-    def forward(self, nodes: Tensor, basis: Tensor, envelope: Tensor, src: Tensor, dst: Tensor, where: Slots) -> Tensor:
-        """Update of each node [N, F] from nodes [N, F], basis [E, K], envelope [E, 1] and edges sorted by dst."""
-        value = self.value(nodes).index_select(0, src)  # [E, M]
+    def forward(self, nodes: Tensor, edges: Spokes) -> Tensor:
+        """Update of each node [N, F] from nodes [N, F] and the edges into them."""
+        value = edges.heard(self.value(nodes))  # [N, edges, message features]
         if self.gate_src is not None and self.gate_dst is not None and self.gate_edge is not None:
-            gate = self.gate_src(nodes).index_select(0, src) + self.gate_dst(nodes).index_select(0, dst)
-            gate = (gate + self.gate_edge(basis)).sigmoid()
-            heard = edge_sum(envelope * gate * value * self.filter(basis), where)
+            gate = edges.heard(self.gate_src(nodes)) + self.gate_dst(nodes).unsqueeze(1)
+            gate = (gate + self.gate_edge(edges.basis)).sigmoid()
+            heard = (gate * value * self.filter(edges.weighted)).sum(1)
         else:
             # Without a gate the filter, linear in the basis, moves out of the sum: a third of the time.
-            moments = edge_outer_sum(envelope * basis, value, where)  # [N, K, M]
+            moments = torch.bmm(edges.weighted.transpose(1, 2), value)  # [N, K, message features]
             heard = (moments * self.filter.weight.T).sum(1)
         return functional.silu(self.own(nodes) + self.out(self.standardize(heard)))

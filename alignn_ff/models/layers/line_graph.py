@@ -9,7 +9,7 @@ from alignn_ff.graph import AtomGraph
 from alignn_ff.models.layers.gated_conv import GatedConvolution
 from alignn_ff.models.layers.mlp import Standardize, first_layer, mlp
 from alignn_ff.models.layers.radial import BesselBasis
-from alignn_ff.models.ops import edge_sum, slots
+from alignn_ff.models.ops import edge_sum, slots, spokes
 
 _RADIAL = 8
 _ANGULAR = 8
@@ -56,9 +56,9 @@ class LineGraph(nn.Module):
         unit = (vectors / distance)[near]
         angles = chebyshev((unit[inner] * unit[outer]).sum(1, keepdim=True), _ANGULAR)
         both = envelope[inner] * envelope[outer]
-        where = slots(outer, len(near))
+        pairs = spokes(inner, angles, both, slots(outer, len(near)))
         for conv in self.convs:
-            states = states + conv(states, angles, both, inner, outer, where)
+            states = states + conv(states, pairs)
         heard = edge_sum(envelope * states, slots(graph.edge_dst[near], len(nodes)))
         return self.tell(self.standardize(heard))
 
