@@ -12,15 +12,16 @@ from ase import Atoms
 from typer import Argument, Option
 
 from alignn_ff.cli.model import ASE, load_calculator
-from alignn_ff.cli.structure import read_structures, split_index
+from alignn_ff.cli.structure import read_structures, read_trajectory, split_index
 from alignn_ff.errors import StructureError
+from alignn_ff.workflows.journal import TRAJECTORY
 
 
 class Loaded(NamedTuple):
     """Arguments of the workflow's function before its settings, and where the model comes from."""
 
     arguments: tuple[Any, ...]
-    model: dict[str, Any]
+    model: dict[str, Any] | None
 
 
 class Task(NamedTuple):
@@ -129,11 +130,45 @@ class StructuresTogether(Model):
         return Loaded((structures,), provenance)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OneTrajectory:
+    """Frames in a file; no calculator."""
+
+    trajectory: Annotated[
+        str, Argument(help="File with the frames, such as trajectory.extxyz of md; file@1000: for some of them.")
+    ]
+
+    def tasks(self) -> list[Task]:
+        """That one."""
+        return [Task(_trajectory_stem(self.trajectory), asdict(self), self._load)]
+
+    def _load(self) -> Loaded:
+        return Loaded((read_trajectory(self.trajectory),), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trajectories:
+    """Several of them, which make one task."""
+
+    trajectories: Annotated[
+        list[str], Argument(help="Files with frames, such as trajectory.extxyz of md; file@1000: for some of them.")
+    ]
+
+    def tasks(self) -> list[Task]:
+        """One of all."""
+        return [Task(_trajectory_stem(self.trajectories[0]), asdict(self), self._load)]
+
+    def _load(self) -> Loaded:
+        return Loaded(([read_trajectory(text) for text in self.trajectories],), None)
+
+
 INPUTS: dict[str, type[Inputs]] = {
     "atoms": EachStructure,
     "calculator": ModelAndStructures,
     "images": StructuresTogether,
     "structures": StructuresTogether,
+    "trajectory": OneTrajectory,
+    "trajectories": Trajectories,
 }
 """Name of the function's first parameter -> what its command takes."""
 
@@ -145,6 +180,12 @@ def distinct(stems: Iterable[str]) -> list[str]:
         names = (stem, *(f"{stem}-{k}" for k in range(2, len(found) + 3)))
         found.append(next(name for name in names if name not in found))
     return found
+
+
+def _trajectory_stem(text: str) -> str:
+    """Name of the file, or of the folder of an md run, whose files are all called alike."""
+    path = split_index(text)[0]
+    return path.absolute().parent.name if path.name == TRAJECTORY else path.stem
 
 
 def _read(text: str) -> list[Atoms] | list[StructureError]:

@@ -22,16 +22,25 @@ def read_structures(texts: Sequence[str]) -> list[Atoms]:
     return [atoms for text in texts for atoms in _frames(text)]
 
 
-def split_index(text: str) -> tuple[Path, str]:
+def read_trajectory(text: str) -> list[Atoms]:
+    """All frames of a file, or those of an index ("md.extxyz@1000:").
+
+    Raises:
+        StructureError: as in `read_structures`.
+    """
+    return _frames(text, ":")
+
+
+def split_index(text: str, default: str = "-1") -> tuple[Path, str]:
     """File and index of "file@index"; a file whose own name holds an @ wins."""
     name, at, index = text.rpartition("@")
     if not at or Path(text).exists():
-        return Path(text), "-1"
+        return Path(text), default
     return Path(name), index
 
 
-def _frames(text: str) -> list[Atoms]:
-    path, index = split_index(text)
+def _frames(text: str, default: str = "-1") -> list[Atoms]:
+    path, index = split_index(text, default)
     try:
         found = read_frames(path, index)
     except StructureError as error:

@@ -15,7 +15,7 @@ from alignn_ff.models.layers.harmonics import degree_slices, spherical_harmonics
 from alignn_ff.models.layers.line_graph import chebyshev
 from alignn_ff.models.layers.mlp import Standardize
 from alignn_ff.models.layers.radial import BesselBasis, BondBasis
-from alignn_ff.models.ops import slots
+from alignn_ff.models.ops import slots, spokes, to_table
 from tests.tolerances import CLOSE, EXACT
 
 
@@ -132,7 +132,8 @@ class Neighbourhoods:
 
     def invariants(self, unit: torch.Tensor) -> torch.Tensor:
         harmonics = spherical_harmonics(unit, self.degree)
-        return self.layer(self.nodes, self.basis, self.envelope, harmonics, self.src, slots(self.dst, 4))
+        where = slots(self.dst, 4)
+        return self.layer(self.nodes, spokes(self.src, self.basis, self.envelope, where), to_table(harmonics, where))
 
 
 @pytest.mark.parametrize("body_order", [3, 4, 5])
@@ -197,7 +198,7 @@ def test_gated_convolution_is_its_formula():
         gate = conv.gate_src(nodes[src[e]]) + conv.gate_dst(nodes[dst[e]]) + conv.gate_edge(basis[e])
         heard[dst[e]] += envelope[e] * gate.sigmoid() * conv.value(nodes[src[e]]) * conv.filter(basis[e])
     expected = torch.nn.functional.silu(conv.own(nodes) + conv.out(heard))
-    assert torch.allclose(conv(nodes, basis, envelope, src, dst, slots(dst, 3)), expected, atol=EXACT)
+    assert torch.allclose(conv(nodes, spokes(src, basis, envelope, slots(dst, 3))), expected, atol=EXACT)
 
 
 def test_standardize_takes_its_constants_once():
