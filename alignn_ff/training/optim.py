@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
-from alignn_ff.training.config import TrainConfig
-
 _WARMUP = 0.03
 """Share of the steps over which a cosine schedule rises to its peak."""
 _FLOOR = 0.005
 """Last learning rate of a cosine schedule over its peak."""
+
+
+class Steering(Protocol):
+    """What a config says of optimizer, schedule and average; see `TrainConfig`."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def scheduler(self) -> str: ...
+    @property
+    def plateau_patience(self) -> int: ...
+    @property
+    def ema_decay(self) -> float: ...
 
 
 class Average:
@@ -52,7 +67,7 @@ class Optim(NamedTuple):
     average: Average
 
 
-def build_optim(config: TrainConfig, model: nn.Module, steps_per_epoch: int) -> Optim:
+def build_optim(config: Steering, model: nn.Module, steps_per_epoch: int) -> Optim:
     """AdamW with the configured schedule and average."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     total = config.epochs * steps_per_epoch
@@ -84,7 +99,7 @@ def swap_in(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return before
 
 
-def _schedule(config: TrainConfig, optimizer: torch.optim.Optimizer, total: int) -> lr_scheduler.LRScheduler | None:
+def _schedule(config: Steering, optimizer: torch.optim.Optimizer, total: int) -> lr_scheduler.LRScheduler | None:
     if config.scheduler == "onecycle":
         return lr_scheduler.OneCycleLR(optimizer, max_lr=config.learning_rate, total_steps=total + 1)
     if config.scheduler == "cosine":

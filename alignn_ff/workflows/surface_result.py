@@ -16,7 +16,7 @@ from alignn_ff.workflows.wulff import WulffShape
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from alignn_ff.workflows.surface import SurfaceSettings
+    from alignn_ff.workflows.surface_settings import SurfaceSettings
 
 COLUMNS = (
     *("h", "k", "l", "termination", "symmetric", "atoms", "area_a2", "thickness_a"),

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
-from ase.geometry import find_mic, minkowski_reduce
+from ase.geometry import find_mic
 from numpy.typing import NDArray
 
-from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
 from alignn_ff.workflows.batch import evaluate_each
 from alignn_ff.workflows.crystal import CrystalSettings, reference_crystal, relax_atoms
@@ -22,8 +21,7 @@ from alignn_ff.workflows.formation_elements import Reference, element_references
 from alignn_ff.workflows.frames import append_line, growing_file, max_norm, stored_energy, stored_forces
 from alignn_ff.workflows.relax import RelaxResult, RelaxSettings
 from alignn_ff.workflows.settings import reject_unused, setting
-from alignn_ff.workflows.supercell import chosen_supercell, next_larger
-from alignn_ff.workflows.symmetry import symmetry_dataset
+from alignn_ff.workflows.vacancy_cells import image_distance_a, kinds, removed_sites, supercell_series
 from alignn_ff.workflows.vacancy_result import COLUMNS, Row, Vacancy, VacancyResult, columns_of
 
 log = logging.getLogger(__name__)
@@ -103,8 +101,8 @@ def run_vacancy(
     """
     reference = reference_crystal(atoms, settings)
     crystal = reference.atoms
-    sites = _sites(crystal, settings)
-    supercells = [make_supercell(crystal, matrix) for matrix in _series(crystal, settings)]
+    sites = removed_sites(crystal, settings)
+    supercells = [make_supercell(crystal, matrix) for matrix in supercell_series(crystal, settings)]
     reservoirs = _reservoirs(crystal, sites, atoms.calc, settings)
     rows, relaxed = [], []
     total = len(sites) * len(supercells)
@@ -122,44 +120,6 @@ def run_vacancy(
     if folder is not None:
         result.save(folder)
     return result
-
-
-def _sites(crystal: Atoms, settings: VacancySettings) -> list[int]:
-    """Atoms to remove: the one asked for, or the first of each kind."""
-    if settings.site is not None:
-        if settings.site >= len(crystal):
-            raise ConfigError(f"`site` = {settings.site}: the structure has atoms 0 to {len(crystal) - 1}.")
-        return [settings.site]
-    return np.unique(_kinds(crystal, settings)).tolist()
-
-
-def _kinds(crystal: Atoms, settings: VacancySettings) -> NDArray:
-    """For each atom the first one that symmetry maps it to [N]."""
-    dataset = symmetry_dataset(crystal, settings.symprec)
-    return np.arange(len(crystal)) if dataset is None else dataset.equivalent_atoms
-
-
-def _series(crystal: Atoms, settings: VacancySettings) -> list[NDArray]:
-    """Supercell matrices [3, 3], ascending."""
-    if settings.supercell is not None:
-        matrices = [np.diag(settings.supercell)]
-    else:
-        matrices = [chosen_supercell(crystal, 0.5 * settings.shortest_a, np.iinfo(int).max)]
-        while len(matrices) < settings.sizes:
-            matrices.append(next_larger(crystal, matrices[-1]))
-    sizes = [len(crystal) * round(abs(np.linalg.det(matrix))) for matrix in matrices]
-    if sizes[0] < 2:
-        raise ConfigError("a supercell of one atom holds none without it; a larger one was expected.")
-    if settings.supercell is None and sizes[0] > settings.max_atoms:
-        raise ConfigError(
-            f"the smallest supercell {settings.shortest_a:g} Å long has {sizes[0]} atoms, `max_atoms` are "
-            f"{settings.max_atoms}: let there be more, or a smaller `shortest_a`."
-        )
-    return [
-        matrix
-        for matrix, size in zip(matrices, sizes, strict=True)
-        if settings.supercell is not None or size <= settings.max_atoms
-    ]
 
 
 def _reservoirs(crystal: Atoms, sites: Sequence[int], calc: Any, settings: VacancySettings) -> dict[str, Reservoir]:
@@ -210,12 +170,6 @@ def _relaxed(unrelaxed: Atoms, calc: Any, settings: VacancySettings) -> RelaxRes
     return relax_atoms(start, settings)
 
 
-def image_distance_a(atoms: Atoms) -> float:
-    """Distance in Å between a point of a crystal and its nearest image."""
-    reduced, _ = minkowski_reduce(atoms.cell[:])
-    return float(np.linalg.norm(reduced, axis=1).min())
-
-
 def _largest_displacement_a(before: Atoms, after: Atoms) -> float:
     vectors, _ = find_mic(after.positions - before.positions, before.cell, before.pbc)
     return max_norm(vectors)
@@ -228,12 +182,12 @@ def _result(
     reservoirs: dict[str, Reservoir],
     settings: VacancySettings,
 ) -> VacancyResult:
-    kinds = _kinds(reference.atoms, settings)
+    kind = kinds(reference.atoms, settings)
     vacancies = []
     for site in dict.fromkeys(row.site for row in rows):
         own = [row for row in rows if row.site == site]
         reservoir = reservoirs[own[-1].element]
-        vacancies.append(_summary(own, int((kinds == kinds[site]).sum()), reservoir))
+        vacancies.append(_summary(own, int((kind == kind[site]).sum()), reservoir))
     return VacancyResult(
         atoms=reference.atoms,
         settings=settings,

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 
 import pytest
 
+from alignn_ff.models.alignn import AlignnAtomwisePropertyConfig, AlignnConfig
 from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig, AlignnAtomwisePureSmoothConfig
 from alignn_ff.models.alignn_smooth import AlignnSmoothConfig
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loss import LossConfig
+from alignn_ff.training.property_config import PropertyTrainConfig
 from tests.architecture.package import modules, tree
 
 RECEIVERS = {"config", "c", "settings", "loss"}
@@ -38,7 +40,10 @@ def package() -> list[ast.Module]:
     return [ast.parse(ast.unparse(tree(path))) for path in modules().values()]  # copies: bodies are emptied
 
 
-CONFIGS = [TrainConfig, LossConfig, AlignnSmoothConfig, AlignnAtomwiseConfig, AlignnAtomwisePureSmoothConfig]
+CONFIGS = [
+    *(TrainConfig, LossConfig, AlignnSmoothConfig, AlignnAtomwiseConfig, AlignnAtomwisePureSmoothConfig),
+    *(PropertyTrainConfig, AlignnConfig, AlignnAtomwisePropertyConfig),
+]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: c.__name__)

@@ -1,0 +1,167 @@
+"""Structures with a property as their label: numbers or a class of each, and numbers to be told beside the atoms."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from alignn_ff.data.sources import Sample
+from alignn_ff.errors import DataError, StructureError
+from alignn_ff.io import Targets, from_ase, from_jarvis, read_frames
+
+log = logging.getLogger(__name__)
+
+_ABSENT = (None, "na", "NA", "nan", "")
+"""How upstream's data sets say that a structure has no label."""
+
+
+class PropertyKeys(NamedTuple):
+    """Names of the label and of the extra features in a source; a CSV file names neither."""
+
+    target: str = "target"
+    extra_features: str | None = None
+
+
+class Labelled(NamedTuple):
+    """One structure, its label [K] and its extra features [X], which may be none.
+
+    Attributes:
+        sample: the structure and its name; its energy and forces are missing.
+    """
+
+    sample: Sample
+    values: Tensor
+    extra: Tensor
+
+
+def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Labelled]:
+    """Every structure of some sources that has a label, under keys that no two share.
+
+    Args:
+        files: `id_prop.csv` (file,value[,value…] a line), `id_prop.json`, a folder with one of them, or any file that
+            ASE reads, labels in its `info`.
+        keys: names of the labels.
+    Raises:
+        DataError: no such file, unreadable, no labels, labels of different lengths, two structures of one name.
+    """
+    found = [labelled for file in files for labelled in _read_one(Path(file), keys)]
+    _check_alike([one.values for one in found], "labels")
+    _check_alike([one.extra for one in found], "extra features")
+    names = [one.sample.key for one in found]
+    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    if twice:
+        raise DataError(f"two structures are called {sorted(twice)[0]}; give files and records names of their own.")
+    return found
+
+
+def _read_one(path: Path, keys: PropertyKeys) -> list[Labelled]:
+    if path.is_dir():
+        path = next((path / n for n in ("id_prop.json", "id_prop.csv") if (path / n).is_file()), path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file. Expected id_prop.csv, id_prop.json, a folder with one, or structures.")
+    rows = list(_rows(path, keys))
+    labelled = [_labelled(*row, path) for row in rows if not _is_absent(row[2])]
+    if len(labelled) < len(rows):
+        log.warning(
+            "%s: %d of %d structures have no label and are left out", path, len(rows) - len(labelled), len(rows)
+        )
+    if not labelled:
+        raise DataError(f"{path}: no structure has a label called {keys.target!r}; set `target` to the right name.")
+    return labelled
+
+
+def _rows(path: Path, keys: PropertyKeys) -> Iterator[tuple[str, Atoms, Any, Any]]:
+    """Name, structure, label and extra features of each."""
+    if path.name.endswith(".csv"):
+        yield from _csv_rows(path)
+    elif path.name.endswith(".json") and path.name.startswith("id_prop"):
+        yield from _json_rows(path, keys)
+    else:
+        for place, atoms in enumerate(_frames(path)):
+            yield f"{path.name}@{place}", atoms, *(_entry(atoms.info, name) for name in keys)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Atoms, Any, Any]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            if not row:
+                continue
+            name, *values = (cell.strip() for cell in row)
+            if not values:
+                raise DataError(f"{path}: line {number} is {name!r}; expected a file name and a value, with a comma.")
+            numbers = None if any(value in _ABSENT for value in values) else values
+            yield name, _frames(path.parent / name)[-1], numbers, None
+
+
+def _json_rows(path: Path, keys: PropertyKeys) -> Iterator[tuple[str, Atoms, Any, Any]]:
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}).") from error
+    if not isinstance(records, list) or not all(isinstance(r, Mapping) and "atoms" in r for r in records):
+        raise DataError(f"{path}: expected a list of records with jid, atoms and {keys.target}.")
+    for place, record in enumerate(records):
+        key = str(record.get("jid", place))
+        try:
+            atoms = from_jarvis(record["atoms"])
+        except StructureError as error:
+            raise DataError(f"{path}: record {key}: {error}") from error
+        yield key, atoms, *(_entry(record, name) for name in keys)
+
+
+def _entry(record: Mapping[str, Any], name: str | None) -> Any:
+    return None if name is None else record.get(name)
+
+
+def _frames(path: Path) -> list[Atoms]:
+    try:
+        frames = read_frames(path)
+    except StructureError as error:
+        raise DataError(str(error)) from error
+    return frames if isinstance(frames, list) else [frames]
+
+
+def _is_absent(label: Any) -> bool:
+    if isinstance(label, str) or label is None:
+        return label in _ABSENT
+    return isinstance(label, float) and math.isnan(label)
+
+
+def _labelled(key: str, atoms: Atoms, label: Any, extra: Any, path: Path) -> Labelled:
+    where = f"{path}: structure {key}"
+    try:
+        graph = from_ase(atoms)
+    except StructureError as error:
+        raise DataError(f"{where}: {error}") from error
+    missing = torch.full((len(atoms), 3), torch.nan, dtype=torch.float64)
+    targets = Targets(missing[:1, 0], missing, torch.full((1, 3, 3), torch.nan, dtype=torch.float64), missing[:, 0])
+    sample = Sample(graph, targets, key, "all")
+    return Labelled(sample, _numbers(label, "label", where), _numbers([] if extra is None else extra, "extra", where))
+
+
+def _numbers(value: Any, what: str, where: str) -> Tensor:
+    try:
+        listed = value if isinstance(value, list | tuple) else value.tolist() if hasattr(value, "tolist") else value
+        numbers = [float(v) for v in (listed if isinstance(listed, list | tuple) else [listed])]
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{where}: its {what} {value!r} is no number or list of numbers ({error}).") from error
+    if not all(math.isfinite(v) for v in numbers):
+        raise DataError(f"{where}: its {what} {value!r} holds what is not finite.")
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def _check_alike(rows: Sequence[Tensor], what: str) -> None:
+    lengths = sorted({len(row) for row in rows})
+    if len(lengths) > 1:
+        raise DataError(
+            f"structures have {what} of {' and '.join(map(str, lengths))} numbers; expected as many of each."
+        )

@@ -1,0 +1,119 @@
+"""Everything `alignn-ff train` can be told of a property model. Shared names are those of the public ALIGNN config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from alignn_ff.errors import ConfigError
+from alignn_ff.models import PROPERTY_MODELS, property_class
+from alignn_ff.schema import Strict, parse
+from alignn_ff.training.config import config_fields
+
+
+class PropertyTrainConfig(Strict):
+    """One training of a property model. Every field is honoured."""
+
+    data: tuple[str, ...] = Field(description="id_prop.csv, id_prop.json, folders with one, or ASE-readable files")
+    validation_data: tuple[str, ...] = Field(default=(), description="validate on these files, not on a part of `data`")
+    target: str = Field(
+        default="target", description="name of the label; a CSV file has none, there it names the model"
+    )
+    unit: str = Field(default="", description="of the label, for tables and plots")
+    extra_features_key: str | None = Field(default=None, description="name of numbers to be told beside the atoms")
+    classification_threshold: float | None = Field(
+        default=None, description="labels above it are class 1, others class 0; without it labels are class numbers"
+    )
+    target_multiplication_factor: float = Field(default=1.0, description="labels are multiplied by it")
+
+    n_train: int | None = Field(default=None, ge=1, description="structures to train on; else train_ratio")
+    n_val: int | None = Field(default=None, ge=0, description="structures to validate on; else val_ratio")
+    n_test: int | None = Field(default=None, ge=0, description="structures kept for a test; else test_ratio")
+    train_ratio: float = Field(default=0.8, gt=0, le=1)
+    val_ratio: float = Field(default=0.1, ge=0, lt=1)
+    test_ratio: float = Field(default=0.1, ge=0, lt=1)
+    keep_data_order: bool = Field(default=False, description="split in the order of the data instead of at random")
+    random_seed: int = Field(default=123, description="of the initial weights, the order of batches and the split")
+
+    model: dict[str, Any] = Field(default_factory=lambda: {"name": "alignn"})
+    criterion: Literal["mse", "l1"] = Field(
+        default="mse", description="of values; classes and zero-inflated values have their likelihood"
+    )
+
+    epochs: int = Field(default=300, ge=1)
+    batch_size: int = Field(default=64, ge=2, description="structures a batch, at most")
+    batch_atoms: int | None = Field(default=None, ge=1, description="atoms a batch, at most")
+    learning_rate: float = Field(default=0.01, gt=0, description="peak of the schedule")
+    weight_decay: float = Field(default=0.0, ge=0)
+    scheduler: Literal["onecycle", "cosine", "plateau", "none"] = "onecycle"
+    plateau_patience: int = Field(default=10, ge=0, description="epochs without gain before plateau halves the rate")
+    gradient_clip: float | None = Field(default=10.0, gt=0, description="largest norm of a gradient")
+    ema_decay: float = Field(
+        default=0.0, ge=0, lt=1, description="of averaged weights that are validated and kept; not with BatchNorm"
+    )
+    n_early_stopping: int | None = Field(default=None, ge=1, description="stop after so many epochs without gain")
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["float32", "float64"] = "float32"
+    graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges kept between epochs")
+    output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
+
+    @field_validator("data", "validation_data", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value: dict[str, Any]) -> dict[str, Any]:
+        value = {"name": "alignn", **value}
+        if value["name"] not in PROPERTY_MODELS:
+            raise ValueError(f"`name` must be one of {', '.join(PROPERTY_MODELS)}")
+        fields = {k: v for k, v in value.items() if k != "name"}
+        try:
+            settings = parse(property_class(value["name"]).Config, fields, "model")
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        whole = settings.model_dump()
+        heads = [n for n in ("additional_output_features", "atomwise_output_features") if whole[n]]
+        if heads:
+            raise ValueError(f"{' and '.join(heads)} are for published models; train with output_features instead")
+        return {"name": value["name"], **whole}  # with its defaults: a rerun must not depend on later ones
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PropertyTrainConfig:
+        if not self.data:
+            raise ValueError("`data` is empty; name at least one file of labelled structures")
+        if self.train_ratio + self.val_ratio + self.test_ratio > 1 + 1e-9:
+            raise ValueError("train_ratio, val_ratio and test_ratio add up to more than 1")
+        if self.classification_threshold is not None and not self.model["classification"]:
+            raise ValueError("classification_threshold makes classes of the labels; set model.classification to true")
+        if bool(self.model["extra_features"]) != (self.extra_features_key is not None):
+            raise ValueError(
+                "model.extra_features and extra_features_key go together: how many numbers, and their name"
+            )
+        if self.ema_decay and self.model["name"] == "alignn":
+            raise ValueError("ema_decay averages weights, not the statistics of BatchNorm; leave it at 0 for `alignn`")
+        return self
+
+
+def is_property(path: str | Path, overrides: Sequence[str] = ()) -> bool:
+    """Whether a config, with its overrides, asks for a model of a property.
+
+    Raises:
+        ConfigError: no such file, or not YAML or JSON.
+    """
+    model = config_fields(Path(path), overrides).get("model")
+    return isinstance(model, dict) and model.get("name") in PROPERTY_MODELS
+
+
+def load_property_config(path: str | Path, overrides: Sequence[str] = ()) -> PropertyTrainConfig:
+    """The config in a YAML or JSON file, with `key.sub=value` overrides on top; see `load_config`.
+
+    Raises:
+        ConfigError: no such file, not YAML or JSON, or a field at fault.
+    """
+    return parse(PropertyTrainConfig, config_fields(Path(path), overrides), str(path))

@@ -1,0 +1,268 @@
+"""Training of a property model; why it is a loop of its own: docs/adr/006-property-models.md."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from alignn_ff.checkpoint import load_property_checkpoint, save_checkpoint
+from alignn_ff.data.dataset import Budget
+from alignn_ff.data.split import save_split
+from alignn_ff.device import choose_device
+from alignn_ff.errors import CheckpointError, ConfigError, RunawayError
+from alignn_ff.files import atomic_path, output_folder, write_text
+from alignn_ff.graph import edge_vectors
+from alignn_ff.models import PropertyModel, Scores
+from alignn_ff.progress import track
+from alignn_ff.reports.figure import save_figure
+from alignn_ff.reports.parity import parity_figure
+from alignn_ff.training.interrupt import Interrupt, interruptible
+from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
+from alignn_ff.training.property_config import PropertyTrainConfig
+from alignn_ff.training.property_data import Part, PreparedProperty, prepare_property
+from alignn_ff.training.property_loss import property_errors, property_loss
+
+log = logging.getLogger(__name__)
+
+_STATE = "resume.pt"
+
+
+class PropertyResult(NamedTuple):
+    """How a run ended; as `TrainResult`."""
+
+    folder: str
+    best: dict[str, Any]
+    finished: bool
+
+
+@dataclass
+class _Progress:
+    """Where a run stands after a whole epoch."""
+
+    epoch: int = 0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Run(NamedTuple):
+    config: PropertyTrainConfig
+    data: PreparedProperty
+    optim: Optim
+    budget: Budget
+    device: torch.device
+    folder: Path
+    progress: _Progress
+
+
+def train_property(
+    config: PropertyTrainConfig, *, overwrite: bool = False, resume: bool = False, progress: bool = False
+) -> PropertyResult:
+    """Fit a property model; write checkpoints, history, errors and predictions to `config.output_dir`.
+
+    Args:
+        overwrite: files of an earlier run there may be replaced.
+        resume: go on after the last whole epoch of the run that stands there, bit-equal to one never interrupted.
+        progress: draw a bar.
+    Raises:
+        ConfigError, DataError: what was asked for cannot be done with these data.
+        OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
+    """
+    with output_folder(config.output_dir, reuse=overwrite or resume) as folder:
+        data, device = prepare_property(config), choose_device(config.device)
+        data.model.to(device)
+        budget = Budget(config.batch_size, config.batch_atoms)
+        steps = len(data.train.batches(budget, _generator(config, 0)))
+        run = _Run(config, data, build_optim(config, data.model, steps), budget, device, folder, _Progress())
+        if resume:
+            run = run._replace(progress=_restore(run))
+        else:
+            (folder / _STATE).unlink(missing_ok=True)
+            write_text(folder / "config.json", json.dumps(config.model_dump(mode="json"), indent=2))
+            save_split(data.split, folder / "ids_train_val_test.json")
+        with interruptible() as interrupt:
+            finished = _fit(run, interrupt, progress)
+        if finished:
+            _report(run)
+        best = next((row for row in run.progress.rows if row["epoch"] == run.progress.best_epoch), {})
+        return PropertyResult(str(folder), best, finished)
+
+
+def predict_part(model: PropertyModel, part: Part, budget: Budget, device: torch.device) -> np.ndarray:
+    """Predicted values of every structure of a part, [n, K]."""
+    model.eval()
+    with torch.no_grad():
+        found = [_scores(model, part, batch, device)[0].value for batch in part.batches(budget)]
+    return torch.cat(found).cpu().numpy()
+
+
+def _fit(run: _Run, interrupt: Interrupt, progress: bool) -> bool:
+    """Epochs until the last, an early stop or an interrupt (then False)."""
+    config, at = run.config, run.progress
+    with track("training", config.epochs, done=at.epoch, show=progress) as advance:
+        while at.epoch < config.epochs:
+            if config.n_early_stopping is not None and at.epoch - at.best_epoch >= config.n_early_stopping:
+                log.info("no gain for %d epochs: stopped early", config.n_early_stopping)
+                break
+            train_loss = _epoch(run, interrupt)
+            if train_loss is None:
+                return False
+            row = _close_epoch(run, train_loss)
+            advance(note=_note(row))
+    return True
+
+
+def _epoch(run: _Run, interrupt: Interrupt) -> float | None:
+    """Mean loss over the batches of an epoch; None where it was interrupted, and will be done again."""
+    model = run.data.model.train()
+    batches = run.data.train.batches(run.budget, _generator(run.config, run.progress.epoch))
+    total = 0.0
+    for batch in batches:
+        if interrupt.requested:
+            return None
+        total += _step(run, model, batch) / len(batches)
+    return total
+
+
+def _step(run: _Run, model: PropertyModel, batch: list[int]) -> float:
+    config, optim = run.config, run.optim
+    scores, labels = _scores(model, run.data.train, batch, run.device)
+    loss = property_loss(scores, labels, model.kind, config.criterion, run.data.scale.to(run.device))
+    if not bool(torch.isfinite(loss)):
+        raise RunawayError(
+            f"the loss is {float(loss)} in epoch {run.progress.epoch + 1}; the models of the epoch before are kept in "
+            f"{run.folder}. Look for labels that are far off, or lower learning_rate or gradient_clip."
+        )
+    optim.optimizer.zero_grad()
+    loss.backward()
+    if config.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    optim.optimizer.step()
+    step_schedule(optim.schedule)
+    optim.average.update(model)
+    return loss.item()
+
+
+def _scores(model: PropertyModel, part: Part, batch: list[int], device: torch.device) -> tuple[Scores, torch.Tensor]:
+    graph, labels, extra = part.batch(batch, device)
+    return model(graph, edge_vectors(graph).to(model.dtype), extra), labels
+
+
+def _close_epoch(run: _Run, train_loss: float) -> dict[str, Any]:
+    """Validate the averaged weights, keep them if they are the best, write history and state."""
+    at, model = run.progress, run.data.model.eval()
+    raw = swap_in(model, run.optim.average.weights)
+    row = {"epoch": at.epoch + 1, "learning_rate": run.optim.optimizer.param_groups[0]["lr"], "train_loss": train_loss}
+    row |= _validate(run)
+    criterion = row.get("valid_loss", train_loss)
+    step_schedule(run.optim.schedule, validation_loss=criterion)
+    names = ["current_model"]
+    if criterion < at.best_loss:
+        at.best_loss, at.best_epoch, names = criterion, at.epoch + 1, ["best_model", "current_model"]
+    excluded = {"output_dir", "data", "validation_data"}  # paths belong to one machine
+    facts = {**run.data.facts, "training": {"config": run.config.model_dump(mode="json", exclude=excluded), **row}}
+    for name in names:
+        save_checkpoint(run.folder / f"{name}.safetensors", model, facts)
+    swap_in(model, raw)
+    at.epoch += 1
+    at.rows.append(row)
+    _save(run)
+    return row
+
+
+def _validate(run: _Run) -> dict[str, float]:
+    """Loss and errors on the validation part, under names that start with `valid_`; empty where there is none."""
+    part, model = run.data.val, run.data.model
+    if not len(part.labels):
+        return {}
+    losses, values = [], []
+    with torch.no_grad():
+        for batch in part.batches(run.budget):
+            scores, labels = _scores(model, part, batch, run.device)
+            loss = property_loss(scores, labels, model.kind, run.config.criterion, run.data.scale.to(run.device))
+            losses.append(loss.item() * len(batch))
+            values.append(scores.value.cpu())
+    errors = property_errors(torch.cat(values).numpy(), part.labels.numpy(), model.kind, run.data.baseline.numpy())
+    return {"valid_loss": sum(losses) / len(part.labels), **{f"valid_{k}": v for k, v in errors.items()}}
+
+
+def _report(run: _Run) -> None:
+    """Errors and predictions of the best model on validation and test data."""
+    best = load_property_checkpoint(run.folder / "best_model.safetensors").model.to(run.device)
+    for name, part in (("validation", run.data.val), ("test", run.data.test)):
+        if not len(part.labels):
+            continue
+        values, labels = predict_part(best, part, run.budget, run.device), part.labels.numpy()
+        errors = property_errors(values, labels, best.kind, run.data.baseline.numpy())
+        write_text(run.folder / f"{name}_errors.json", json.dumps(errors, indent=1))
+        table = io.StringIO()
+        writer = csv.writer(table)
+        numbers = [str(k) if values.shape[1] > 1 else "" for k in range(values.shape[1])]
+        targets = [f"target{k if labels.shape[1] > 1 else ''}" for k in range(labels.shape[1])]
+        writer.writerow(["id", *targets, *(f"prediction{n}" for n in numbers)])
+        for sample, label, value in zip(part.data.samples, labels, values, strict=True):
+            writer.writerow([sample.key, *label.tolist(), *value.tolist()])
+        write_text(run.folder / f"prediction_results_{name}_set.csv", table.getvalue())
+        if best.kind != "classes":
+            figure = parity_figure(labels, values, best.target, best.unit)
+            save_figure(figure, run.folder / f"{name}_parity.png")
+
+
+def _save(run: _Run) -> None:
+    """History, and everything a resumed run needs to be the same run."""
+    write_text(run.folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in run.progress.rows))
+    optim = run.optim
+    state = {
+        "progress": asdict(run.progress),
+        "model": run.data.model.state_dict(),
+        "optimizer": optim.optimizer.state_dict(),
+        "schedule": None if optim.schedule is None else optim.schedule.state_dict(),
+        "average": optim.average.state_dict(),
+    }
+    with atomic_path(run.folder / _STATE) as draft:
+        try:
+            torch.save(state, draft)
+        except RuntimeError as error:  # how torch reports a failed write
+            raise OSError(str(error)) from error
+
+
+def _restore(run: _Run) -> _Progress:
+    """Put back what `_save` kept; returns where the run stands."""
+    if not (run.folder / _STATE).is_file():
+        raise CheckpointError(f"{run.folder}: no {_STATE} in it; there is no run to resume. Leave out --resume.")
+    before = json.loads((run.folder / "config.json").read_text(encoding="utf-8"))
+    free = {"output_dir", "device", "graph_cache_mb", "n_early_stopping"}
+    now = run.config.model_dump(mode="json", exclude=free)
+    changed = sorted(name for name in now if now[name] != before.get(name))
+    if changed:
+        raise ConfigError(
+            f"{run.folder}: the run there was started with other values of {', '.join(changed)}; resume it with the "
+            "config it has, or start a new one elsewhere."
+        )
+    state = torch.load(run.folder / _STATE, weights_only=True)
+    run.data.model.load_state_dict(state["model"])
+    run.optim.optimizer.load_state_dict(state["optimizer"])
+    if run.optim.schedule is not None:
+        run.optim.schedule.load_state_dict(state["schedule"])
+    run.optim.average.load_state_dict(state["average"])
+    return _Progress(**state["progress"])
+
+
+def _generator(config: PropertyTrainConfig, epoch: int) -> torch.Generator:
+    """Order of batches as a function of seed and epoch alone, so that a resumed epoch is the same epoch."""
+    return torch.Generator().manual_seed(config.random_seed * 1_000_003 + epoch)
+
+
+def _note(row: dict[str, Any]) -> str:
+    seen = [f"{name} {row[f'valid_{name}']:.4g}" for name in ("mae", "accuracy") if f"valid_{name}" in row]
+    return "  ".join([f"loss {row['train_loss']:.4f}", *seen])
