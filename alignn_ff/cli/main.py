@@ -21,6 +21,7 @@ from alignn_ff.workflows import WORKFLOWS
 COMMANDS: dict[str, str] = {
     "train": "alignn_ff.cli.train:app",
     "evaluate": "alignn_ff.cli.evaluate:evaluate",
+    "data": "alignn_ff.cli.data:app",
     "distill": "alignn_ff.cli.distill:app",
     "models": "alignn_ff.cli.models:models",
     "predict": "alignn_ff.cli.predict:predict",
