@@ -43,7 +43,7 @@ def _binary(ax: Axes, elements: Sequence[str], compositions: NDArray, phases: Ma
 def _ternary(ax: Axes, elements: Sequence[str], compositions: NDArray, phases: Mapping[str, NDArray]) -> None:
     places = compositions @ CORNERS
     ax.plot(*CORNERS[[0, 1, 2, 0]].T, color=GREY, lw=1.0)
-    shown = ax.scatter(*places.T, c=phases["above_hull_ev_per_atom"], cmap="viridis", s=35, zorder=3)
+    shown = ax.scatter(places[:, 0], places[:, 1], c=phases["above_hull_ev_per_atom"], cmap="viridis", s=35, zorder=3)
     ax.figure.colorbar(shown, ax=ax, label="Above the hull (eV/atom)")
     for place, name in zip(places, phases["formula"], strict=True):
         ax.annotate(name, place, xytext=(4, 4), textcoords="offset points", fontsize=7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, gcd
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -67,17 +68,18 @@ def lattice_of(crystal: Atoms, symprec: float) -> Lattice:
     if dataset is None:
         raise ConfigError(f"spglib finds no space group within symprec = {symprec:g} Å; try another one.")
     cell = (crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers)
-    vectors, positions, numbers = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=symprec)
+    found: Any = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=symprec)
+    vectors, positions, numbers = found
     primitive = Atoms(numbers, cell=vectors, scaled_positions=positions, pbc=True)
-    found = symmetry_dataset(primitive, symprec)
     conventional = np.linalg.inv(dataset.transformation_matrix).T @ crystal.cell[:]
-    return Lattice(primitive, conventional, found.rotations, found.translations)
+    operations = symmetry_dataset(primitive, symprec)
+    return Lattice(primitive, conventional, operations.rotations, operations.translations)
 
 
 def distinct_planes(lattice: Lattice, max_index: int) -> list[Miller]:
     """One plane of each family with indices up to `max_index`, those of smallest indices first."""
     span = range(-max_index, max_index + 1)
-    left = {hkl for hkl in product(span, repeat=3) if gcd(*hkl) == 1}
+    left: set[Miller] = {(h, k, m) for h, k, m in product(span, repeat=3) if gcd(h, k, m) == 1}
     planes = []
     for hkl in sorted(left, key=_prettiest_first):
         if hkl in left:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def removed_sites(crystal: Atoms, settings: VacancySettings) -> list[int]:
-    """Atoms to remove: the one asked for, or the first of each kind."""
+    """Atoms to remove: the one asked for, or the first of each kind.
+
+    Raises:
+        ConfigError: no such atom.
+    """
     if settings.site is not None:
         if settings.site >= len(crystal):
             raise ConfigError(f"`site` = {settings.site}: the structure has atoms 0 to {len(crystal) - 1}.")
@@ -33,7 +37,11 @@ def kinds(crystal: Atoms, settings: VacancySettings) -> NDArray:
 
 
 def supercell_series(crystal: Atoms, settings: VacancySettings) -> list[NDArray]:
-    """Supercell matrices [3, 3], ascending."""
+    """Supercell matrices [3, 3] (rows are vectors in terms of the cell's), ascending, of `max_atoms` at most.
+
+    Raises:
+        ConfigError: the smallest has one atom only, or more than `max_atoms`.
+    """
     if settings.supercell is not None:
         matrices = [np.diag(settings.supercell)]
     else:
