@@ -47,6 +47,7 @@ class Dataset:
         self.cutoff = cutoff
         self.angle_cutoff = angle_cutoff
         self.topology = topology
+        self._alike = all(sample.weight == 1.0 for sample in self.samples)
         self._memory_left = memory_mb * 1e6
         self._kept: dict[int, AtomGraph] = {}
         self._edges: dict[int, int] = {}
@@ -75,6 +76,12 @@ class Dataset:
         if device is None:
             return Batch(graph, targets)
         return Batch(to_device(graph, device), Targets(*(t.to(device) for t in targets)))
+
+    def weights(self, indices: Sequence[int], device: torch.device | None = None) -> Tensor | None:
+        """Weight of each sample of `indices` in the loss [G], float64; None where all samples of the set weigh one."""
+        if self._alike:
+            return None
+        return torch.tensor([self.samples[i].weight for i in indices], dtype=torch.float64, device=device)
 
     def batches(self, budget: Budget, generator: torch.Generator | None = None) -> list[list[int]]:
         """Indices of every sample once, in order (shuffled where a generator is given), packed under `budget`."""

@@ -34,7 +34,7 @@ STRESS_UNITS = {
 class Keys(NamedTuple):
     """Names of the labels in a source, the unit of its stress (None: the habit of the source), names of the entries
     that tell what kind a structure is (group) and which structures must not be parted by a split (family). Energies of
-    atoms are read where a name is given."""
+    atoms, and the weight of a structure in the loss, are read where a name is given."""
 
     energy: str = "energy"
     forces: str = "forces"
@@ -43,6 +43,7 @@ class Keys(NamedTuple):
     group: str = "config_type"
     family: str | None = None
     atom_energy: str | None = None
+    weight: str | None = None
 
 
 DEFAULT_KEYS = Keys()
@@ -54,6 +55,7 @@ class Sample(NamedTuple):
     Attributes:
         group: the kind it is reported under.
         family: a split keeps structures of one family together; empty for a structure that stands alone.
+        weight: its share in the loss.
     """
 
     graph: AtomGraph
@@ -61,6 +63,7 @@ class Sample(NamedTuple):
     key: str
     group: str
     family: str = ""
+    weight: float = 1.0
 
 
 def read_samples(path: str | Path, keys: Keys = DEFAULT_KEYS) -> list[Sample]:
@@ -190,7 +193,15 @@ def _grouped(sample: Sample, entries: Mapping[str, Any], keys: Keys, path: Path)
             "together. Set `split_group_key` to an entry that every structure has, or leave it out."
         )
     family = "" if keys.family is None else str(entries[keys.family])
-    return sample._replace(group=str(entries.get(keys.group, "all")), family=family)
+    weight = 1.0 if keys.weight is None else _weight(entries.get(keys.weight, 1.0), f"{path}: structure {sample.key}")
+    return sample._replace(group=str(entries.get(keys.group, "all")), family=family, weight=weight)
+
+
+def _weight(value: Any, where: str) -> float:
+    weight = _numbers(value, "weight", where)
+    if weight.size != 1 or not 0.0 <= float(weight.reshape(())) < float("inf"):
+        raise DataError(f"{where}: its weight is {weight.tolist()}; expected one number, 0 or more.")
+    return float(weight.reshape(()))
 
 
 def _sample(

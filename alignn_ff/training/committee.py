@@ -13,6 +13,7 @@ from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loop import TrainResult, budget_of, train_one, validate, write_reports
 from alignn_ff.training.prepare import prepare
 from alignn_ff.training.record import Record
+from alignn_ff.training.stages import loss_at
 from alignn_ff.training.warm_start import settled
 
 
@@ -58,7 +59,8 @@ def _join(config: TrainConfig, members: list[TrainConfig], record: Record) -> di
     best = [load_checkpoint(Path(m.output_dir) / "best_model.safetensors").potential for m in members]
     data, device, budget = prepare(members[0]), choose_device(config.device), budget_of(config)
     committee = Committee(best).to(device).eval()
-    row = {"epoch": config.epochs, "members": len(best), **validate(committee, data.val, budget, device, config)}
+    errors = validate(committee, data.val, budget, device, loss_at(config, config.epochs - 1))
+    row = {"epoch": config.epochs, "members": len(best), **errors}
     record.save_model("best_model", committee, row, data.facts)
     write_reports(record.folder, data, budget, device)
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.files import read_fields
 from alignn_ff.models import MODELS, model_class
 from alignn_ff.schema import Strict, parse
-from alignn_ff.training.loss import LossConfig
+from alignn_ff.training.loss import LossConfig, LossStage
 
 
 class TrainConfig(Strict):
@@ -59,6 +60,13 @@ class TrainConfig(Strict):
         default=None, description="eV per atom of each element; least squares on the training set unless given"
     )
     loss: LossConfig = LossConfig()
+    loss_stages: tuple[LossStage, ...] = Field(
+        default=(), description="other weights of the loss from an epoch on; the best model is one of the last stage"
+    )
+    weight_key: str | None = Field(default=None, description="entry of a structure that says its weight in the loss")
+    group_weights: dict[str, float] = Field(
+        default_factory=dict, description="factors of the weights of structures, by their entry `group_key`"
+    )
 
     max_energy: float | None = Field(
         default=None, description="leave structures above it out, eV/atom, less `reference_energies` where given"
@@ -132,6 +140,13 @@ class TrainConfig(Strict):
         loss = self.loss
         if not (loss.energy_weight or loss.force_weight or loss.stress_weight or loss.atom_energy_weight):
             raise ValueError("all loss weights are zero; give at least one of them a positive value")
+        starts = [stage.start_epoch for stage in self.loss_stages]
+        if starts != sorted(set(starts)) or (starts and starts[-1] > self.epochs):
+            raise ValueError(
+                f"loss_stages start in epochs {starts}; they must rise, and end before epochs, {self.epochs}"
+            )
+        if any(not 0.0 <= weight < math.inf for weight in self.group_weights.values()):
+            raise ValueError("group_weights must be numbers, 0 or more")
         return self
 
 

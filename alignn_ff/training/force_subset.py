@@ -18,6 +18,7 @@ from alignn_ff.models import Potential
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loss import LossConfig
 from alignn_ff.training.metrics import Predicted
+from alignn_ff.training.stages import loss_at
 
 
 class ForceSubset:
@@ -28,7 +29,7 @@ class ForceSubset:
     """
 
     def __init__(self, config: TrainConfig, data: Dataset) -> None:
-        self._config = config
+        self.config = config
         self._data = data
         self._atoms = [int(torch.isfinite(s.targets.forces).all(1).sum()) for s in data.samples]
         self._drawn_at = -1
@@ -36,7 +37,7 @@ class ForceSubset:
 
     def chosen(self, epoch: int) -> frozenset[int]:
         """Indices of the structures whose forces are learned in `epoch` (from 0)."""
-        config = self._config
+        config = self.config
         if config.force_fraction >= 1.0:
             return self._chosen
         every = config.force_resample_num_epochs if config.force_sampling == "random" else 0
@@ -50,7 +51,7 @@ class ForceSubset:
 
     def predict(self, potential: Potential, indices: Sequence[int], epoch: int, device: torch.device) -> Predicted:
         """The batch of `indices`, those without forces to learn put last, with a prediction to learn from."""
-        chosen, loss = self.chosen(epoch), self._config.loss
+        chosen, loss = self.chosen(epoch), loss_at(self.config, epoch)
         wanted = bool(loss.force_weight or loss.stress_weight)
         first = [i for i in indices if wanted and i in chosen]
         rest = [i for i in indices if not (wanted and i in chosen)]
@@ -61,12 +62,13 @@ class ForceSubset:
         ]
         return parts[0] if len(parts) == 1 else _join(*parts)
 
-    def weigh(self, loss: LossConfig, indices: Sequence[int], epoch: int) -> LossConfig:
-        """The loss of a batch; with `force_scale_unbiased` its force weight over √f.
+    def loss(self, indices: Sequence[int], epoch: int) -> LossConfig:
+        """The loss of a batch in `epoch`; with `force_scale_unbiased` its force weight over √f.
 
         f: atoms whose forces are learned over atoms that have any, where it is neither 0 nor 1.
         """
-        if not self._config.force_scale_unbiased:
+        loss = loss_at(self.config, epoch)
+        if not self.config.force_scale_unbiased:
             return loss
         chosen = self.chosen(epoch)
         there = sum(self._atoms[i] for i in indices)
@@ -76,8 +78,8 @@ class ForceSubset:
         return loss.model_copy(update={"force_weight": loss.force_weight / (learned / there) ** 0.5})
 
     def _size(self, labelled: int) -> int:
-        least = self._config.force_min_structures_per_epoch or 0
-        return min(max(int(labelled * self._config.force_fraction), least), labelled)
+        least = self.config.force_min_structures_per_epoch or 0
+        return min(max(int(labelled * self.config.force_fraction), least), labelled)
 
     def _part(self, potential: Potential, indices: list[int], want: Want, device: torch.device) -> Predicted:
         graph, targets = self._data.batch(indices, device)

@@ -17,6 +17,7 @@ from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.device import choose_device
 from alignn_ff.errors import RunawayError
 from alignn_ff.files import output_folder
+from alignn_ff.memory import keep_freed_memory
 from alignn_ff.models import Potential
 from alignn_ff.progress import track
 from alignn_ff.reports.figure import save_figure
@@ -24,13 +25,14 @@ from alignn_ff.reports.learning_curve import learning_curve_figure
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.force_subset import ForceSubset
 from alignn_ff.training.interrupt import Interrupt, interruptible
-from alignn_ff.training.loss import LossTerms, loss
-from alignn_ff.training.metrics import collect, predict, summary
+from alignn_ff.training.loss import LossConfig, LossTerms, loss
+from alignn_ff.training.metrics import blame, collect, predict, summary
 from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
 from alignn_ff.training.prepare import Prepared, prepare
 from alignn_ff.training.record import Record
 from alignn_ff.training.report import write_report
 from alignn_ff.training.sampling import Sampler, build_sampler
+from alignn_ff.training.stages import begins_at, last_start, loss_at
 
 log = logging.getLogger(__name__)
 
@@ -100,12 +102,13 @@ def train_one(
         ConfigError, DataError: what was asked for cannot be done with these data.
         OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
     """
+    keep_freed_memory()
     with output_folder(config.output_dir, reuse=overwrite or resume) as folder:
         record = Record(folder, config)
         if resume:
             record.check_resumable()
         data = prepare(config)
-        run = _start(config, data, record)
+        run = start(config, data, record)
         if resume:
             run = run._replace(position=Position(**record.restore(data.potential, run.optim, run.sampler)))
         else:
@@ -115,7 +118,8 @@ def train_one(
         return _finish(run, finished)
 
 
-def _start(config: TrainConfig, data: Prepared, record: Record) -> Run:
+def start(config: TrainConfig, data: Prepared, record: Record) -> Run:
+    """A run before its first step, or before `Record.restore` puts it where it stood."""
     device = choose_device(config.device)
     data.potential.to(device)
     budget = budget_of(config)
@@ -152,7 +156,8 @@ def _fit(run: Run, interrupt: Interrupt, progress: bool) -> bool:
 def _stalled(run: Run) -> bool:
     """Whether the best epoch lies `n_early_stopping` epochs back."""
     patience = run.config.n_early_stopping
-    return patience is not None and run.position.epoch - run.position.best_epoch >= patience
+    since = max(run.position.best_epoch, last_start(run.config))
+    return patience is not None and run.position.epoch - since >= patience
 
 
 def _epoch(run: Run, interrupt: Interrupt) -> bool:
@@ -160,7 +165,7 @@ def _epoch(run: Run, interrupt: Interrupt) -> bool:
     position = run.position
     batches = run.data.train.pack(run.sampler.order(position.epoch), run.budget)
     while position.batch < len(batches):
-        terms = _step(run, batches[position.batch])
+        terms = step(run, batches[position.batch])
         position.sums = tuple(s + t / len(batches) for s, t in zip(position.sums, terms, strict=True))
         position.batch += 1
         if interrupt.requested and position.batch < len(batches):
@@ -168,17 +173,18 @@ def _epoch(run: Run, interrupt: Interrupt) -> bool:
     return True
 
 
-def _step(run: Run, indices: list[int]) -> list[float]:
+def step(run: Run, indices: list[int]) -> list[float]:
     """One batch: predict, compare, step; returns the loss terms as numbers."""
     potential, optim, epoch = run.data.potential, run.optim, run.position.epoch
     seen = run.forces.predict(potential, indices, epoch, run.device)
-    weights = run.forces.weigh(run.config.loss, indices, epoch)
-    terms: LossTerms = loss(seen.prediction, seen.targets, seen.graph, weights)
+    weights = run.data.train.weights(seen.indices, run.device)
+    terms: LossTerms = loss(seen.prediction, seen.targets, seen.graph, run.forces.loss(indices, epoch), weights)
     values = [t.item() for t in terms]
     if not math.isfinite(values[0]):
         raise RunawayError(
-            f"the loss is {values[0]} in epoch {epoch + 1}; the models of the epoch before are kept in "
-            f"{run.record.folder}. Look for labels that are far off, or lower learning_rate or gradient_clip."
+            f"the loss is {values[0]} in epoch {epoch + 1}; {blame(seen, run.data.train)}. The models of the epoch "
+            f"before are kept in {run.record.folder}. Look for labels that are far off, or lower learning_rate or "
+            "gradient_clip."
         )
     optim.optimizer.zero_grad()
     terms.total.backward()
@@ -199,10 +205,12 @@ def _close_epoch(run: Run) -> dict[str, Any]:
         "epoch": position.epoch + 1,
         "learning_rate": run.optim.optimizer.param_groups[0]["lr"],
         **dict(zip(SUMS, position.sums, strict=True)),
-        **validate(potential, run.data.val, run.budget, run.device, config),
+        **validate(potential, run.data.val, run.budget, run.device, loss_at(config, position.epoch)),
     }
     criterion = row.get("valid_loss", row["train_loss"])
     step_schedule(run.optim.schedule, validation_loss=criterion)
+    if begins_at(config, position.epoch):
+        position.best_loss = math.inf
     if criterion < position.best_loss:
         position.best_loss, position.best_epoch = criterion, position.epoch + 1
         run.record.save_model("best_model", potential, row, run.data.facts)
@@ -217,13 +225,14 @@ def _close_epoch(run: Run) -> dict[str, Any]:
 
 
 def validate(
-    potential: Potential, data: Dataset, budget: Budget, device: torch.device, config: TrainConfig
+    potential: Potential, data: Dataset, budget: Budget, device: torch.device, form: LossConfig
 ) -> dict[str, float]:
     """Loss and errors on `data` under names that start with `valid_`; empty where there are no data."""
     if len(data) == 0:
         return {}
     seen = list(predict(potential, data, budget, device))
-    total = sum(loss(p.prediction, p.targets, p.graph, config.loss).total.item() * len(p.indices) for p in seen)
+    losses = (loss(p.prediction, p.targets, p.graph, form, data.weights(p.indices, device)) for p in seen)
+    total = sum(terms.total.item() * len(p.indices) for terms, p in zip(losses, seen, strict=True))
     row = {f"valid_{name}": value for name, value in summary(collect(seen, data)).items()}
     return {"valid_loss": total / len(data), **row}
 

@@ -13,11 +13,14 @@ from alignn_ff.graph import AtomGraph, atom_counts
 from alignn_ff.io import Targets
 from alignn_ff.schema import Strict
 
+_TINY = 1e-24
+"""Under a root, so that it has a slope where everything fits exactly."""
+
 
 class LossConfig(Strict):
     """Weights and form of the loss. Each term is a mean over labelled numbers; units eV/atom, eV/Å, eV/Å³."""
 
-    criterion: Literal["l1", "mse", "huber"] = "huber"
+    criterion: Literal["l1", "mse", "rmse", "huber"] = "huber"
     energy_weight: float = Field(default=1.0, ge=0, description="weight of the energy per atom")
     force_weight: float = Field(default=1.0, ge=0, description="weight of the force components")
     stress_weight: float = Field(default=0.0, ge=0, description="weight of the stress components")
@@ -27,6 +30,16 @@ class LossConfig(Strict):
     energy_delta: float = Field(default=0.02, gt=0, description="eV/atom; where huber turns from square to linear")
     force_delta: float = Field(default=0.1, gt=0, description="eV/Å; the same for forces")
     stress_delta: float = Field(default=0.01, gt=0, description="eV/Å³; the same for stress")
+
+
+class LossStage(Strict):
+    """Weights of the loss from an epoch on; those left out stay as they were."""
+
+    start_epoch: int = Field(ge=2, description="first epoch of the stage, counted from 1")
+    energy_weight: float | None = Field(default=None, ge=0)
+    force_weight: float | None = Field(default=None, ge=0)
+    stress_weight: float | None = Field(default=None, ge=0)
+    atom_energy_weight: float | None = Field(default=None, ge=0)
 
 
 class LossTerms(NamedTuple):
@@ -39,29 +52,46 @@ class LossTerms(NamedTuple):
     atom_energy: Tensor
 
 
-def loss(prediction: Prediction, targets: Targets, graph: AtomGraph, config: LossConfig) -> LossTerms:
-    """How far `prediction` is from `targets`; NaN labels do not count."""
+def loss(
+    prediction: Prediction, targets: Targets, graph: AtomGraph, config: LossConfig, weights: Tensor | None = None
+) -> LossTerms:
+    """How far `prediction` is from `targets`; NaN labels do not count.
+
+    Args:
+        weights: factor [G] of what each structure adds to the means; None for ones. They are not normalised, so that
+            they mean the same in a batch of one.
+    """
     counts = atom_counts(graph)
-    energy = _term(prediction.energy / counts, targets.energy / counts, config.criterion, config.energy_delta)
+    atom_weights = None if weights is None else weights[graph.graph_index]
+    form = config.criterion
+    energy = _term(prediction.energy / counts, targets.energy / counts, form, config.energy_delta, weights)
     forces = stress = atom_energy = energy.new_zeros(())
     if config.force_weight and prediction.forces is not None:
-        forces = _term(prediction.forces, targets.forces, config.criterion, config.force_delta)
+        forces = _term(prediction.forces, targets.forces, form, config.force_delta, atom_weights)
     if config.stress_weight and prediction.stress is not None:
-        stress = _term(prediction.stress, targets.stress, config.criterion, config.stress_delta)
+        stress = _term(prediction.stress, targets.stress, form, config.stress_delta, weights)
     if config.atom_energy_weight:
-        atom_energy = _term(prediction.atom_energy, targets.atom_energy, config.criterion, config.energy_delta)
+        labels = targets.atom_energy
+        atom_energy = _term(prediction.atom_energy, labels, form, config.energy_delta, atom_weights)
     total = config.energy_weight * energy + config.force_weight * forces + config.stress_weight * stress
     return LossTerms(total + config.atom_energy_weight * atom_energy, energy, forces, stress, atom_energy)
 
 
-def _term(predicted: Tensor, label: Tensor, criterion: str, delta: float) -> Tensor:
+def _term(predicted: Tensor, label: Tensor, criterion: str, delta: float, weights: Tensor | None) -> Tensor:
     """Mean over what has a label; huber is scaled to slope one, so that l1 and huber weigh alike."""
     labelled = torch.isfinite(label)  # of the label alone: a prediction that is not finite must cost
     size = (predicted[labelled] - label[labelled]).abs()
     if size.numel() == 0:
         return size.sum()  # zero, yet part of the gradient graph: a batch may hold no label at all
+    cost = _cost(size, criterion, delta)
+    if weights is not None:
+        cost = cost * weights.reshape(-1, *[1] * (label.dim() - 1)).expand_as(label)[labelled]
+    return (cost.mean() + _TINY).sqrt() if criterion == "rmse" else cost.mean()
+
+
+def _cost(size: Tensor, criterion: str, delta: float) -> Tensor:
     if criterion == "l1":
-        return size.mean()
-    if criterion == "mse":
-        return (size * size).mean()
-    return torch.where(size < delta, 0.5 * size * size / delta, size - 0.5 * delta).mean()
+        return size
+    if criterion in ("mse", "rmse"):
+        return size * size
+    return torch.where(size < delta, 0.5 * size * size / delta, size - 0.5 * delta)

@@ -64,6 +64,20 @@ def predict(potential: Potential, data: Dataset, budget: Budget, device: torch.d
         yield Predicted(indices, graph, targets, evaluate(potential, graph, want=Want.FORCES))
 
 
+def blame(seen: Predicted, data: Dataset) -> str:
+    """Which structures of a batch have a prediction that is not finite, or else the largest error of the energy."""
+    keys = [data.samples[i].key for i in seen.indices]
+    sound = _finite(seen.prediction.energy, seen.graph)
+    if seen.prediction.forces is not None:
+        sound &= _finite(seen.prediction.forces, seen.graph)
+    wrong = [key for key, fine in zip(keys, sound.tolist(), strict=True) if not fine]
+    if wrong:
+        return f"predictions are not finite for {', '.join(wrong[:5])}{', …' if len(wrong) > 5 else ''}"
+    errors = (seen.prediction.energy - seen.targets.energy).detach().abs() / atom_counts(seen.graph)
+    worst = int(torch.nan_to_num(errors).argmax())
+    return f"the largest error is that of {keys[worst]}, {float(errors[worst]):.3g} eV/atom"
+
+
 def collect(batches: Iterable[Predicted], data: Dataset) -> Errors:
     """Every label of `data` beside the prediction for it."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in Errors._fields}
@@ -105,6 +119,14 @@ def summary(errors: Errors) -> dict[str, float]:
             row[f"{name}_mae_{unit}"] = factor * s.mae
             row[f"{name}_rmse_{unit}"] = factor * s.rmse
     return row
+
+
+def _finite(values: Tensor, graph: AtomGraph) -> Tensor:
+    """Whether all values of each structure are finite [G]; `values` are of structures [G] or atoms [N, 3]."""
+    if values.dim() == 1:
+        return torch.isfinite(values)
+    strange = torch.zeros(len(graph.cell), device=values.device)
+    return strange.index_add(0, graph.graph_index, (~torch.isfinite(values)).sum(1).to(strange.dtype)) == 0
 
 
 def _add(

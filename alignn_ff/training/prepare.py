@@ -23,6 +23,7 @@ from alignn_ff.models.base import SYMBOLS, check_elements
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.domain import domain_of
 from alignn_ff.training.references import force_scales, least_squares_energies
+from alignn_ff.training.stages import largest_weights
 from alignn_ff.training.warm_start import origin, residual_energies, started_network
 
 log = logging.getLogger(__name__)
@@ -48,14 +49,15 @@ def prepare(config: TrainConfig) -> Prepared:
         DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label to apply it to.
     """
     names = (config.energy_key, config.forces_key, config.stress_key)
-    atom_energy = config.atom_energy_key if config.loss.atom_energy_weight else None
-    keys = Keys(*names, config.stress_unit, config.group_key, config.split_group_key, atom_energy)
+    atom_energy = config.atom_energy_key if largest_weights(config).atom_energy_weight else None
+    keys = Keys(*names, config.stress_unit, config.group_key, config.split_group_key, atom_energy, config.weight_key)
     samples, removed = _within_bounds(config, labelled(config.data, keys))
     split = _split(config, samples, removed)
     by_key = {s.key: s for s in samples}
     parts = [[by_key[key] for key in keys] for keys in split]
     if config.validation_data:
         parts[1] = labelled(config.validation_data, keys)
+    parts = [_weighed(part, config) for part in parts]
     _check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
     potential = initial_potential(parts[0], config)
@@ -122,6 +124,12 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potenti
     return Sum(terms).to(DTYPES[config.dtype])
 
 
+def _weighed(samples: Sequence[Sample], config: TrainConfig) -> list[Sample]:
+    """The samples with the factors of their groups on their weights."""
+    factors = config.group_weights
+    return [s._replace(weight=s.weight * factors[s.group]) if s.group in factors else s for s in samples]
+
+
 def _within_bounds(config: TrainConfig, samples: list[Sample]) -> Filtered:
     bounds = Bounds(config.max_energy, config.max_forces, config.reference_energies)
     filtered = within(samples, bounds)
@@ -162,11 +170,12 @@ def _given_energies(config: TrainConfig, elements: Sequence[str]) -> list[float]
 
 
 def _check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
+    loss = largest_weights(config)
     weights = {
-        "energy": config.loss.energy_weight,
-        "forces": config.loss.force_weight,
-        "stress": config.loss.stress_weight,
-        "atom_energy": config.loss.atom_energy_weight,
+        "energy": loss.energy_weight,
+        "forces": loss.force_weight,
+        "stress": loss.stress_weight,
+        "atom_energy": loss.atom_energy_weight,
     }
     for name, weight in weights.items():
         if weight and not any(bool(torch.isfinite(getattr(s.targets, name)).any()) for s in samples):

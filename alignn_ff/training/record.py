@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import platform
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
@@ -22,7 +24,10 @@ from alignn_ff.training.config import TrainConfig, to_json
 from alignn_ff.training.optim import Optim
 from alignn_ff.training.sampling import Sampler
 
+log = logging.getLogger(__name__)
+
 _STATE = "resume.pt"
+_STATE_BEFORE = "resume_before.pt"
 _CONFIG = "config.json"
 
 
@@ -47,7 +52,7 @@ class Record:
 
     def is_started(self) -> bool:
         """Whether a run stands there that can be gone on with."""
-        return (self.folder / _STATE).is_file()
+        return any((self.folder / name).is_file() for name in (_STATE, _STATE_BEFORE))
 
     def check_config(self) -> None:
         """Say no where the run there had other settings.
@@ -63,7 +68,8 @@ class Record:
 
     def write_inputs(self, split: Split) -> None:
         """Config and split, and an empty history in place of an earlier one."""
-        (self.folder / _STATE).unlink(missing_ok=True)
+        for name in (_STATE, _STATE_BEFORE):
+            (self.folder / name).unlink(missing_ok=True)
         self.write_config()
         save_split(split, self.folder / "ids_train_val_test.json")
         self._write_history()
@@ -93,6 +99,24 @@ class Record:
         }
         save_checkpoint(self.folder / f"{name}.safetensors", potential, facts)
 
+    def _load_state(self) -> dict[str, Any]:
+        """The last state that can be read.
+
+        Raises:
+            CheckpointError: none can.
+        """
+        for name in (_STATE, _STATE_BEFORE):
+            path = self.folder / name
+            if not path.is_file():
+                continue
+            if _is_whole(path):
+                return torch.load(path, weights_only=True)
+            log.warning("%s is damaged; going on from the state before it, if there is one", path)
+        raise CheckpointError(
+            f"{self.folder}: neither {_STATE} nor {_STATE_BEFORE} can be read: the run cannot be gone on with. Its "
+            "models are there: start a new run from one (`start_from: current_model.safetensors`)."
+        )
+
     def save_state(self, position: dict[str, Any], potential: Potential, optim: Optim, sampler: Sampler) -> None:
         """Everything a resumed run needs to be the same run."""
         state = {
@@ -104,15 +128,18 @@ class Record:
             "average": optim.average.state_dict(),
             "sampler": sampler.state_dict(),
         }
-        with atomic_path(self.folder / _STATE) as draft:
+        path = self.folder / _STATE
+        with atomic_path(path) as draft:
             try:
                 torch.save(state, draft)
             except RuntimeError as error:  # how torch reports a failed write
                 raise OSError(str(error)) from error
+            if path.is_file():
+                path.replace(self.folder / _STATE_BEFORE)
 
     def restore(self, potential: Potential, optim: Optim, sampler: Sampler) -> dict[str, Any]:
         """Put back what `save_state` kept; returns the position."""
-        state = torch.load(self.folder / _STATE, weights_only=True)
+        state = self._load_state()
         potential.load_state_dict(state["potential"])
         optim.optimizer.load_state_dict(state["optimizer"])
         if optim.schedule is not None:
@@ -131,6 +158,15 @@ class Record:
             writer.writeheader()
             writer.writerows(self.rows)
         write_text(self.folder / "history.csv", table.getvalue())
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether every part of what `torch.save` wrote, a zip archive, has its checksum."""
+    try:
+        with ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (BadZipFile, EOFError, NotImplementedError, OSError):
+        return False
 
 
 def _check_same(config: TrainConfig, path: Path) -> None:

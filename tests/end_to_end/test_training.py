@@ -156,7 +156,7 @@ def test_loss_falls(learned):
 
 def test_outputs_are_all_there_and_nothing_else(learned):
     expected = {
-        *("config.json", "ids_train_val_test.json", "history.jsonl", "history.csv", "resume.pt"),
+        *("config.json", "ids_train_val_test.json", "history.jsonl", "history.csv", "resume.pt", "resume_before.pt"),
         *("best_model.safetensors", "current_model.safetensors", "learning_curve.png"),
         *("validation_errors.json", "test_errors.json"),
         *(
@@ -235,7 +235,7 @@ def test_same_seed_same_run(config):
 def interrupt_after(monkeypatch, *steps: int) -> None:
     """Ctrl-C once during each of these steps, counted over all runs of a test."""
     done = 0
-    original = loop._step
+    original = loop.step
 
     def step(run, indices):
         nonlocal done
@@ -244,7 +244,7 @@ def interrupt_after(monkeypatch, *steps: int) -> None:
             os.kill(os.getpid(), signal.SIGINT)
         return original(run, indices)
 
-    monkeypatch.setattr(loop, "_step", step)
+    monkeypatch.setattr(loop, "step", step)
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
@@ -340,13 +340,13 @@ def test_a_start_that_does_not_fit_is_refused(config, frames, fields, message):
 
 def test_second_interrupt_kills(config, monkeypatch):
     interrupt_after(monkeypatch, 1)
-    original = loop._step
+    original = loop.step
 
     def step(run, indices):
         original(run, indices)
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(loop, "_step", step)
+    monkeypatch.setattr(loop, "step", step)
     with pytest.raises(KeyboardInterrupt):
         train(config())
 
@@ -475,8 +475,8 @@ def test_every_scheduler_moves_the_rate_its_way(config, scheduler):
 @pytest.mark.parametrize(("budget", "largest"), [({"batch_atoms": 12}, 3), ({"batch_edges": 300}, 5)])
 def test_batches_sized_by_atoms_or_edges(config, monkeypatch, budget, largest):
     seen = []
-    original = loop._step
-    monkeypatch.setattr(loop, "_step", lambda run, indices: seen.append(indices) or original(run, indices))
+    original = loop.step
+    monkeypatch.setattr(loop, "step", lambda run, indices: seen.append(indices) or original(run, indices))
     train(config(epochs=2, **budget))
     assert sorted(i for indices in seen for i in indices) == sorted([*range(24)] * 2)
     assert 1 < max(len(indices) for indices in seen) <= largest
@@ -505,8 +505,8 @@ def test_batches_sized_by_atoms_may_make_more_steps_than_the_schedule_planned(co
 
 def test_every_part_is_trained_on_once_an_epoch_in_another_order(config, monkeypatch):
     seen = []
-    original = loop._step
-    monkeypatch.setattr(loop, "_step", lambda run, indices: seen.extend(indices) or original(run, indices))
+    original = loop.step
+    monkeypatch.setattr(loop, "step", lambda run, indices: seen.extend(indices) or original(run, indices))
     train(config(epochs=2))
     assert sorted(seen[:24]) == sorted(seen[24:]) == list(range(24)) and seen[:24] != seen[24:]
 
@@ -574,7 +574,7 @@ def test_averaged_weights_are_those_saved(config, monkeypatch):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_a_reason(config):
-    with pytest.raises(RunawayError, match=r"the loss is nan in epoch 1.*learning_rate"):
+    with pytest.raises(RunawayError, match=r"the loss is nan in epoch 1; .*emt.extxyz@\d.*learning_rate"):
         train(config(learning_rate=1e30, gradient_clip=None, scheduler="none", epochs=20))
 
 
@@ -634,3 +634,85 @@ def test_a_run_begun_before_a_field_was_there_is_resumed_with_its_default(config
     del begun["sampling_policy"]
     (folder / "config.json").write_text(json.dumps(begun))
     assert train(config(), resume=True).finished
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "lost"])
+def test_a_damaged_resume_file_gives_way_to_the_one_before(config, monkeypatch, caplog, damage):
+    unbroken = train(config("unbroken"))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 8)
+        folder = Path(train(config("broken")).folder)
+    state = folder / "resume.pt"
+    content = bytearray(state.read_bytes())
+    if damage == "lost":
+        state.unlink()
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 0xFF
+        state.write_bytes(content)
+    else:
+        state.write_bytes(content[: {"cut": len(content) // 2, "emptied": 0}[damage]])
+    with caplog.at_level(logging.WARNING):
+        broken = train(config("broken"), resume=True)
+    assert ("resume.pt is damaged" in caplog.text) == (damage != "lost")
+    assert broken.finished and timeless(history(folder)) == timeless(history(unbroken.folder))
+    assert all(torch.equal(value, weights(folder)[name]) for name, value in weights(unbroken.folder).items())
+
+
+def test_where_no_state_can_be_read_the_models_remain(config, monkeypatch):
+    interrupt_after(monkeypatch, 5)
+    folder = Path(train(config()).folder)
+    for name in ("resume.pt", "resume_before.pt"):
+        (folder / name).write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=r"neither resume.pt nor resume_before.pt can be read.*start_from"):
+        train(config(), resume=True)
+    assert weights(folder)
+
+
+def test_best_model_is_one_of_the_last_stage(config):
+    """The second stage weighs energies so that its losses are larger than all before."""
+    stages = [{"start_epoch": 3, "energy_weight": 500.0, "force_weight": 0.0}]
+    result = train(config(loss_stages=stages, epochs=4))
+    rows = history(result.folder)
+    assert result.best["epoch"] >= 3
+    assert min(r["valid_loss"] for r in rows[2:]) == result.best["valid_loss"] > max(r["valid_loss"] for r in rows[:2])
+    assert rows[0]["train_force_loss"] > 0 and rows[3]["train_force_loss"] == 0
+
+
+def test_early_stopping_waits_for_the_last_stage(config):
+    fields = {"learning_rate": 1e-30, "scheduler": "none", "epochs": 9, "n_early_stopping": 1}
+    result = train(config(**fields, loss_stages=[{"start_epoch": 4, "energy_weight": 2.0}]))
+    assert len(history(result.folder)) == 5 and result.best["epoch"] == 4
+
+
+def test_a_group_that_weighs_nothing_teaches_nothing(config, frames, tmp_path):
+    """Labels of a group without weight may say what they like."""
+    spoiled = emt_frames()
+    for atoms in spoiled:
+        if atoms.info["config_type"] == "pure" and "forces" in atoms.calc.results:
+            atoms.calc.results["forces"] = 5.0 * atoms.calc.results["forces"]
+    write(tmp_path / "emt.extxyz", spoiled, format="extxyz")
+    loss = {"energy_weight": 0.0, "force_weight": 1.0}
+    fields = {"epochs": 1, "group_weights": {"pure": 0.0}, "loss": loss, "reference_energies": {"Cu": 0.0, "Ni": 0.0}}
+    start = str(Path(train(config("start", epochs=1)).folder) / "best_model.safetensors")
+    found = []
+    for name, data in (("sound", str(frames)), ("spoiled", str(tmp_path / "emt.extxyz"))):
+        settings = config(name, data=data, **fields).model_dump()
+        del settings["model"]
+        found.append(weights(train(TrainConfig(**{**settings, "start_from": start})).folder))
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+def test_weights_of_structures_are_read_and_multiply_those_of_groups(config, tmp_path):
+    frames = emt_frames()
+    for i, atoms in enumerate(frames):
+        if i % 2:
+            atoms.info["share"] = 0.5
+    write(tmp_path / "weighed.extxyz", frames, format="extxyz")
+    fields = {"data": str(tmp_path / "weighed.extxyz"), "weight_key": "share", "group_weights": {"pure": 3.0}}
+    for sample in prepare(config(**fields)).train.samples:
+        odd = int(sample.key.partition("@")[2]) % 2
+        assert sample.weight == (0.5 if odd else 1.0) * (3.0 if sample.group == "pure" else 1.0)
+    frames[0].info["share"] = -1.0
+    write(tmp_path / "weighed.extxyz", frames, format="extxyz")
+    with pytest.raises(DataError, match=r"structure weighed.extxyz@0: its weight is -1.0"):
+        prepare(config(**fields))

@@ -8,6 +8,7 @@ import pytest
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.training.config import TrainConfig, load_config, to_json
+from alignn_ff.training.stages import begins_at, largest_weights, last_start, loss_at
 
 
 def write(folder, text: str, name: str = "config.yaml"):
@@ -97,6 +98,12 @@ def test_overriding_a_field_of_the_model_keeps_the_model(tmp_path):
         ("data: 5", "field `data"),
         ("data: [1, 2]", "field `data"),
         ("data:", "field `data"),
+        ("data: a\nloss_stages: [{start_epoch: 5}, {start_epoch: 3}]", "start in epochs [5, 3]; they must rise"),
+        ("data: a\nepochs: 9\nloss_stages: [{start_epoch: 10}]", "end before epochs, 9"),
+        ("data: a\nloss_stages: [{start_epoch: 1}]", "`loss_stages.0.start_epoch` is 1"),
+        ("data: a\ngroup_weights: {bulk: -1}", "group_weights must be numbers, 0 or more"),
+        ("data: a\nsampling_policy: eror_weighted", "field `sampling_policy` is 'eror_weighted'"),
+        ("data: a\nforce_fraction: 1.5", "field `force_fraction` is 1.5"),
         ("data: a\nsplit_file: 5", "field `split_file` is 5"),
         ("data: a\nloss: 3", "field `loss` is 3"),
         ("data: a\n1: 2", "unknown field `1`"),
@@ -145,3 +152,17 @@ def test_config_cannot_change_once_made():
     config = TrainConfig(data=("a",))
     with pytest.raises(ValueError, match="frozen"):
         config.epochs = 3
+
+
+def test_stages_change_the_weights_they_name_from_their_epoch_on():
+    stages = ({"start_epoch": 3, "energy_weight": 9.0}, {"start_epoch": 5, "force_weight": 0.5, "stress_weight": 2.0})
+    config = TrainConfig(data=("a",), epochs=6, loss={"energy_weight": 1.0, "force_weight": 4.0}, loss_stages=stages)
+    seen = [(c.energy_weight, c.force_weight, c.stress_weight) for c in (loss_at(config, e) for e in range(6))]
+    assert seen == [(1, 4, 0)] * 2 + [(9, 4, 0)] * 2 + [(9, 0.5, 2)] * 2
+    assert [begins_at(config, e) for e in range(6)] == [False, False, True, False, True, False]
+    assert last_start(config) == 4 and last_start(TrainConfig(data=("a",))) == 0
+    assert largest_weights(config).model_dump(include={"energy_weight", "force_weight", "stress_weight"}) == {
+        "energy_weight": 9.0,
+        "force_weight": 4.0,
+        "stress_weight": 2.0,
+    }

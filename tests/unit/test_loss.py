@@ -142,3 +142,36 @@ def test_a_molecule_among_crystals_leaves_the_stress_loss_and_its_gradient_finit
     total = loss(predicted, targets, graph, LossConfig(stress_weight=1.0)).total
     gradients = torch.autograd.grad(total, list(potential.parameters()), allow_unused=True)
     assert all(bool(torch.isfinite(g).all()) for g in gradients if g is not None)
+
+
+def test_weights_of_structures_are_factors_of_what_they_add():
+    weights = torch.tensor([3.0, 0.5], dtype=torch.float64)
+    found = loss(prediction((0.8, -0.3), 0.2, 0.05), zeros(), two_structures(), PLAIN, weights)
+    energy, force, stress = (0.1 * 3 + 0.3 * 0.5) / 2, 0.2 * (8 * 3 + 1 * 0.5) / 9, 0.05 * 3.5 / 2
+    expected = [energy + force + stress, energy, force, stress, 0.0]
+    assert [float(term) for term in found] == pytest.approx(expected)
+
+
+def test_weights_reach_only_what_has_a_label():
+    targets = zeros()
+    targets.energy[0] = NAN
+    weights = torch.tensor([100.0, 2.0], dtype=torch.float64)
+    found = loss(prediction((0.8, -0.3)), targets, two_structures(), PLAIN, weights)
+    assert float(found.energy) == pytest.approx(0.6)
+
+
+def test_root_mean_square_as_published():
+    """Errors of 0.3 eV on three atoms and -0.6 eV on two: sqrt((0.1² + 0.3²) / 2) eV/atom."""
+    atoms = [from_ase(SMALL["alloy"]()[:n]) for n in (3, 2)]
+    graph, none = concat(atoms), torch.zeros(5, 3).double()
+    targets = Targets(torch.zeros(2).double(), none, torch.full((2, 3, 3), NAN).double(), none[:, 0])
+    off = Prediction(torch.tensor([0.3, -0.6]).double(), none[:, 0], none)
+    found = loss(off, targets, graph, LossConfig(criterion="rmse", force_weight=0.0))
+    assert float(found.energy) == pytest.approx(0.223606797750)
+
+
+def test_root_of_nothing_has_a_slope():
+    energy = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    exact = Prediction(energy, zeros().atom_energy, zeros().forces)
+    loss(exact, zeros(), two_structures(), LossConfig(criterion="rmse", force_weight=0.0)).total.backward()
+    assert energy.grad.tolist() == [0.0, 0.0]

@@ -179,11 +179,11 @@ def test_unbiased_scale_as_published():
     fields = {"force_fraction": 0.25, "loss": {"force_weight": 0.6}}
     subset = ForceSubset(config(**fields, force_scale_unbiased=True), data)
     terms = LossConfig(force_weight=0.6)
-    assert subset.weigh(terms, range(4), 0).force_weight == pytest.approx(1.2)
+    assert subset.loss(range(4), 0).force_weight == pytest.approx(1.2)
     (learned,) = subset.chosen(0)
-    assert subset.weigh(terms, [learned], 0) == terms
-    assert subset.weigh(terms, [i for i in range(4) if i != learned], 0) == terms
-    assert ForceSubset(config(**fields), data).weigh(terms, range(4), 0) == terms
+    assert subset.loss([learned], 0) == terms
+    assert subset.loss([i for i in range(4) if i != learned], 0) == terms
+    assert ForceSubset(config(**fields), data).loss(range(4), 0) == terms
 
 
 def rattled(count: int) -> Dataset:
