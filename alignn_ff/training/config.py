@@ -16,6 +16,7 @@ from alignn_ff.files import read_fields
 from alignn_ff.models import MODELS, model_class
 from alignn_ff.schema import Strict, parse
 from alignn_ff.training.loss import LossConfig, LossStage
+from alignn_ff.training.presets import resolve
 
 
 class TrainConfig(Strict):
@@ -153,12 +154,13 @@ class TrainConfig(Strict):
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """The config in a YAML or JSON file, with `key.sub=value` overrides on top.
 
-    Relative data paths, and that of a model to start from, are taken from the folder of the file.
+    Relative data paths, and that of a model to start from, are taken from the folder of the file. A `preset` fills in
+    fields below those of the file; a `config.json` of upstream ALIGNN is read as what it means here.
 
     Raises:
         ConfigError: no such file, not YAML or JSON, or a field at fault.
     """
-    return parse(TrainConfig, config_fields(Path(path), overrides), str(path))
+    return parse(TrainConfig, resolve(config_fields(Path(path), overrides), Path(path).parent), str(path))
 
 
 def config_fields(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
