@@ -56,6 +56,12 @@ class TrainConfig(Strict):
     start_from: str | None = Field(
         default=None, description="go on with the network of this model, a name or a file; `model` is then left out"
     )
+    fresh_elements: bool = Field(
+        default=False, description="elements that the model of start_from does not know get weights of their own"
+    )
+    freeze: tuple[str, ...] = Field(
+        default=(), description="modules of the network whose weights stay as they are: embedding, layers.0"
+    )
     zbl: bool = Field(default=True, description="add a ZBL core that keeps atoms apart")
     reference_energies: dict[str, float] | None = Field(
         default=None, description="eV per atom of each element; least squares on the training set unless given"

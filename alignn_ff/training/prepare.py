@@ -22,6 +22,7 @@ from alignn_ff.models import Potential, Sum, build
 from alignn_ff.models.base import SYMBOLS, check_elements
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.domain import domain_of
+from alignn_ff.training.freeze import freeze
 from alignn_ff.training.references import force_scales, least_squares_energies
 from alignn_ff.training.stages import largest_weights
 from alignn_ff.training.warm_start import origin, residual_energies, started_network
@@ -113,7 +114,8 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potenti
     elements = [SYMBOLS[int(z)] for z in elements_of(samples)]
     energies = _given_energies(config, elements)
     if config.start_from is not None:
-        network: Potential = started_network(config.start_from, elements)
+        scales = force_scales(samples, elements) if config.fresh_elements else None
+        network: Potential = started_network(config.start_from, elements, scales)
         energies = energies or residual_energies(network, config.zbl, samples)
     else:
         network = build({**config.model, "elements": elements, "energy_scale": force_scales(samples, elements)})
@@ -121,7 +123,9 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potenti
     terms = [build({"name": "reference_energies", "elements": elements, "energies": energies}), network]
     if config.zbl:
         terms.append(build({"name": "zbl", "elements": elements}))
-    return Sum(terms).to(DTYPES[config.dtype])
+    potential = Sum(terms).to(DTYPES[config.dtype])
+    freeze(potential, config.freeze)
+    return potential
 
 
 def _weighed(samples: Sequence[Sample], config: TrainConfig) -> list[Sample]:

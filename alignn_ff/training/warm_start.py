@@ -36,19 +36,25 @@ def settled(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"model": there})
 
 
-def started_network(start: str, elements: Sequence[str]) -> AlignnSmooth | AlignnNetwork:
+def started_network(
+    start: str, elements: Sequence[str], fresh_scales: Sequence[float] | None = None
+) -> AlignnSmooth | AlignnNetwork:
     """The network of the model `start` for `elements` alone, with its weights.
 
+    Args:
+        fresh_scales: energy scale of each element, eV, for those that the model does not know; None to refuse them.
     Raises:
         ModelNotFoundError, CheckpointError: no such model.
         ConfigError: it holds no single network, or lacks an element.
     """
     network = _network(start)
     absent = [e for e in elements if e not in network.elements]
+    if absent and fresh_scales is not None:
+        return _extended(network, elements, fresh_scales)
     if absent:
         raise ConfigError(
             f"start_from: {start} does not know {' '.join(absent)}, which the data hold; it knows "
-            f"{' '.join(network.elements)}. Leave those structures out or train from scratch."
+            f"{' '.join(network.elements)}. Leave those structures out, or let them be learned: fresh_elements: true."
         )
     return network.restricted(elements)
 
@@ -70,6 +76,26 @@ def residual_energies(network: Potential, zbl: bool, samples: Sequence[Sample]) 
             targets = samples[index].targets
             rest[index] = samples[index]._replace(targets=targets._replace(energy=targets.energy - energy))
     return least_squares_energies(rest, network.elements)
+
+
+def _extended(
+    network: AlignnSmooth | AlignnNetwork, elements: Sequence[str], scales: Sequence[float]
+) -> AlignnSmooth | AlignnNetwork:
+    """The network for all of `elements`: its weights for those it knows, first weights for the others."""
+    known = [e for e in elements if e in network.elements]
+    if not known:
+        raise ConfigError(f"start_from: the model knows none of {' '.join(elements)}; train from scratch.")
+    rows = [place for place, element in enumerate(elements) if element in network.elements]
+    settings = network.settings.model_dump()
+    found = build({"name": network.name, **settings, "elements": list(elements), "energy_scale": list(scales)})
+    state, trained = found.to(network.dtype).state_dict(), network.restricted(known).state_dict()
+    for name, values in trained.items():
+        if values.shape == state[name].shape:
+            state[name] = values
+        else:  # one row an element
+            state[name][rows] = values
+    found.load_state_dict(state)
+    return found  # type: ignore[return-value]
 
 
 def _network(start: str) -> AlignnSmooth | AlignnNetwork:

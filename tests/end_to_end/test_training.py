@@ -716,3 +716,38 @@ def test_weights_of_structures_are_read_and_multiply_those_of_groups(config, tmp
     write(tmp_path / "weighed.extxyz", frames, format="extxyz")
     with pytest.raises(DataError, match=r"structure weighed.extxyz@0: its weight is -1.0"):
         prepare(config(**fields))
+
+
+def test_frozen_modules_stay_and_the_others_learn(config):
+    first = prepare(config(freeze=["embedding"])).potential.state_dict()
+    result = train(config(epochs=1, freeze=["embedding"]))
+    for name, value in weights(result.folder).items():
+        if ".embedding." in name:
+            assert torch.equal(value, first[name])
+    assert any(not torch.equal(value, first[name]) for name, value in weights(result.folder).items())
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [(["embeding"], "did you mean `embedding`"), (["layers", "everything"], "no module 'everything'")],
+)
+def test_modules_that_cannot_be_frozen(config, modules, said):
+    with pytest.raises(ConfigError, match=said):
+        prepare(config(freeze=modules))
+
+
+def test_elements_the_model_does_not_know_are_learned_beside_those_it_knows(config, tmp_path):
+    copper = [atoms for atoms in emt_frames() if set(atoms.symbols) == {"Cu"} and len(atoms.calc.results) == 3]
+    write(tmp_path / "copper.extxyz", copper, format="extxyz")
+    sizes = {"n_train": 4, "n_val": 1, "n_test": 0, "epochs": 1}
+    first = train(config("start", data=str(tmp_path / "copper.extxyz"), **sizes))
+    start = str(Path(first.folder) / "best_model.safetensors")
+    fields = {k: v for k, v in config(start_from=start).model_dump().items() if k != "model"}
+    with pytest.raises(ConfigError, match=r"does not know Ni.*fresh_elements"):
+        prepare(settled(TrainConfig(**fields)))
+    begun = prepare(settled(TrainConfig(**{**fields, "fresh_elements": True}))).potential
+    assert set(begun.elements) == {"Ni", "Cu"}
+    before, after = (predict(potential, copper[:2]).forces for potential in (load_checkpoint(start).potential, begun))
+    assert torch.allclose(before, after, atol=1e-6), "copper is as it was"
+    alloy = next(atoms for atoms in emt_frames() if len(set(atoms.symbols)) == 2)
+    assert float(predict(begun, [alloy]).forces.abs().max()) > 1e-4
