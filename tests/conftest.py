@@ -54,9 +54,12 @@ _SMALL_ATOMWISE = {
     "hidden_features": 8,
 }
 
+_SMALL_EALIGNN = {"name": "ealignn_atomwise", "cutoff": 4.1, "hidden_features": 10, "vector_features": 6}
+
 CONFIGS: dict[str, dict[str, Any]] = {
     **{key: {"name": "alignn_smooth", **_SMALL_SIZES, **fields} for key, fields in SMOOTH_CONFIGS.items()},
     **{key: {"name": "alignn_atomwise", **_SMALL_ATOMWISE, **fields} for key, fields in ATOMWISE_CONFIGS.items()},
+    "ealignn": _SMALL_EALIGNN,
 }
 """Every potential that the physics tests hold to its claims."""
 

@@ -15,6 +15,7 @@ MODELS = {
     "alignn_atomwise_pure": "alignn_ff.models.alignn_atomwise:AlignnAtomwisePure",
     "alignn_atomwise_pure_smooth": "alignn_ff.models.alignn_atomwise_smooth:AlignnAtomwisePureSmooth",
     "alignn_smooth": "alignn_ff.models.alignn_smooth:AlignnSmooth",
+    "ealignn_atomwise": "alignn_ff.models.ealignn_atomwise:EalignnAtomwise",
     "legacy_gradient": "alignn_ff.models.legacy:LegacyGradient",
     "legacy_penalty": "alignn_ff.models.legacy:LegacyPenalty",
     "legacy_zbl": "alignn_ff.models.legacy:LegacyZBL",

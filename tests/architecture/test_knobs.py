@@ -10,6 +10,7 @@ import pytest
 from alignn_ff.models.alignn import AlignnAtomwisePropertyConfig, AlignnConfig
 from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig, AlignnAtomwisePureSmoothConfig
 from alignn_ff.models.alignn_smooth import AlignnSmoothConfig
+from alignn_ff.models.ealignn_atomwise import EalignnAtomwiseConfig
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loss import LossConfig
 from alignn_ff.training.property_config import PropertyTrainConfig
@@ -42,7 +43,7 @@ def package() -> list[ast.Module]:
 
 CONFIGS = [
     *(TrainConfig, LossConfig, AlignnSmoothConfig, AlignnAtomwiseConfig, AlignnAtomwisePureSmoothConfig),
-    *(PropertyTrainConfig, AlignnConfig, AlignnAtomwisePropertyConfig),
+    *(PropertyTrainConfig, AlignnConfig, AlignnAtomwisePropertyConfig, EalignnAtomwiseConfig),
 ]
 
 

@@ -23,7 +23,7 @@ from tests.structures import ELEMENTS, REFERENCE_ENERGIES, SMALL, ZOO
 from tests.tolerances import CLOSE, FLOAT64, UNCALIBRATED
 
 COMPOSED = [(name, True) for name in CONFIGS]
-POTENTIALS = [*COMPOSED, ("default", False), ("line_graph", False), ("atomwise", False)]
+POTENTIALS = [*COMPOSED, ("default", False), ("line_graph", False), ("atomwise", False), ("ealignn", False)]
 
 each_potential = pytest.mark.parametrize(("config", "composed"), POTENTIALS)
 each_structure = pytest.mark.parametrize("name", SMALL)
