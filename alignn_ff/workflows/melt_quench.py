@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.io import read
+from ase.io import iread
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.workflows.analysis import AnalysisSettings
@@ -203,7 +203,7 @@ def run_melt_quench(
         run = run_md(atoms, settings.md, folder=place, resume=resume, progress=progress)
         if not run.completed:
             raise KeyboardInterrupt  # the state of md is in the folder
-        frames = read(place / TRAJECTORY, ":")
+        frames = list(iread(place / TRAJECTORY, ":"))
     result = _result(run, frames, settings)
     if folder is not None:
         result.save(folder)
