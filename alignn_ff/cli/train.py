@@ -52,6 +52,8 @@ def train(
     if overwrite and resume:
         raise ConfigError("--overwrite and --resume exclude each other; give one of them.")
     if is_property(config, context.args):
+        if dry_run:
+            raise ConfigError("--dry-run is for potentials; a property model's training cannot be estimated yet.")
         _train_property(load_property_config(config, context.args), overwrite, resume, print_config, progress_bar)
         return
     settings = load_config(config, context.args)
