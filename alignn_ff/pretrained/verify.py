@@ -49,7 +49,7 @@ def verify(entry: Entry) -> Verified:
             f"model {entry.name} knows {' '.join(potential.elements)}; the registry says {' '.join(entry.elements)}. "
             "Correct the registry."
         )
-    atoms = sample(potential.elements[0])
+    atoms = sample(max(potential.elements, key=_radius))  # large atoms have few neighbours: quick for any model
     graph = connect(from_ase(atoms), **potential.wants)
     prediction = evaluate(potential, graph)
     forces = prediction.forces
@@ -61,7 +61,12 @@ def verify(entry: Entry) -> Verified:
 
 def sample(symbol: str) -> Atoms:
     """Four atoms of an element in a slightly disordered fcc cell, neighbours at 1.1 times the sum of covalent radii."""
-    distance = 2.2 * covalent_radii[atomic_numbers[symbol]]
+    distance = 2.2 * _radius(symbol)
     atoms = bulk(symbol, "fcc", a=2**0.5 * distance, cubic=True)
     atoms.rattle(0.02 * distance, seed=0)
     return atoms
+
+
+def _radius(symbol: str) -> float:
+    """Covalent radius, Å."""
+    return float(covalent_radii[atomic_numbers[symbol]])

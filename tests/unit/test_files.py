@@ -13,12 +13,14 @@ import torch
 
 from alignn_ff import files
 from alignn_ff.checkpoint import load_checkpoint, save_checkpoint
+from alignn_ff.data.dataset import Dataset
 from alignn_ff.errors import OutputExistsError, OutputWriteError
 from alignn_ff.files import atomic_path, output_folder, prepare_folder, write_text
 from alignn_ff.reports.figure import panels, save_figure
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.optim import build_optim
 from alignn_ff.training.record import Record
+from alignn_ff.training.sampling import build_sampler
 from tests.conftest import random_potential
 
 
@@ -40,7 +42,8 @@ def names(folder: Path) -> list[str]:
 def save_state(path: Path) -> None:
     config = TrainConfig(data=("x",), output_dir=str(path.parent))
     record = Record(path.parent, config)
-    record.save_state({}, random_potential(), build_optim(config, random_potential(), 1))
+    sampler = build_sampler(config, Dataset([], 5.0, None))
+    record.save_state({}, random_potential(), build_optim(config, random_potential(), 1), sampler)
 
 
 WRITERS = {

@@ -218,4 +218,4 @@ def test_a_registry_may_name_a_published_archive(tmp_path, monkeypatch):
     write_registry(tmp_path / "own.toml", mine=table)
     monkeypatch.setenv(USER_REGISTRY, str(tmp_path / "own.toml"))
     assert load_potential("mine").sha256 == load_potential(path).sha256
-    assert verify(find("mine")).formula == "H4"
+    assert verify(find("mine")).formula == "Fr4"
