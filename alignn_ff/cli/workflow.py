@@ -156,7 +156,7 @@ def _show(job: Job, result: WorkflowResult, warnings: list[str]) -> None:
         say(f"warning: {message}", style="yellow")
     if json_only:
         typer.echo(json.dumps(result.to_dict()))
-    title = f"{name} {result.atoms.get_chemical_formula()}: {result.outcome}"
+    title = f"{name} {result.subject}: {result.outcome}"
     show_result(Console(stderr=json_only), title, result.rows(), job.folder)
 
 

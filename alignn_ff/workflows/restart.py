@@ -46,18 +46,22 @@ class State(NamedTuple):
 
 def origin_of(atoms: Atoms, settings: MDSettings) -> Origin:
     """The origin of a run of `atoms`, as JSON knows it."""
-    calc = atoms.calc
-    stated = getattr(calc, "provenance", {})
     return {
         "format": FORMAT,
         "ase": ase.__version__,
         "settings": json.loads(json.dumps(asdict(settings))),
-        "structure": _digest(atoms),
-        "calculator": {
-            "class": f"{type(calc).__module__}.{type(calc).__qualname__}",
-            "sha256": stated.get("sha256"),
-            "dtype": stated.get("dtype"),
-        },
+        "structure": structure_digest(atoms),
+        "calculator": calculator_identity(atoms.calc),
+    }
+
+
+def calculator_identity(calc: Any) -> dict[str, str | None]:
+    """What tells one calculator from another: its class, and of a model the checksum of its weights and its dtype."""
+    stated = getattr(calc, "provenance", {})
+    return {
+        "class": f"{type(calc).__module__}.{type(calc).__qualname__}",
+        "sha256": stated.get("sha256"),
+        "dtype": stated.get("dtype"),
     }
 
 
@@ -97,7 +101,7 @@ def _plain(state: State) -> dict[str, Any]:
     return {"step": state.step, "sizes": dict(state.sizes), "seconds": state.seconds}
 
 
-def _digest(atoms: Atoms) -> str:
+def structure_digest(atoms: Atoms) -> str:
     """SHA-256 of all that distinguishes one start from another."""
     parts = [atoms.numbers, atoms.positions, atoms.cell[:], atoms.pbc, atoms.get_momenta(), atoms.get_masses()]
     digest = hashlib.sha256()

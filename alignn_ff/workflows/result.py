@@ -45,6 +45,11 @@ class WorkflowResult(ABC):
     def outcome(self) -> Outcome:
         """Whether the job reached its end."""
 
+    @property
+    def subject(self) -> str:
+        """What it is a result of, for people."""
+        return self.atoms.get_chemical_formula()
+
     @abstractmethod
     def plot(self) -> Figure:
         """The result as a figure."""
