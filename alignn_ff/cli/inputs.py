@@ -14,6 +14,7 @@ from typer import Argument, Option
 from alignn_ff.cli.model import ASE, load_calculator
 from alignn_ff.cli.structure import read_structures, read_trajectory, split_index
 from alignn_ff.errors import StructureError
+from alignn_ff.workflows.benchmark_materials import HELP, read_materials
 from alignn_ff.workflows.journal import TRAJECTORY
 
 
@@ -131,6 +132,22 @@ class StructuresTogether(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelAndTable(Model):
+    """A calculator, and a table of materials with references."""
+
+    data: Annotated[str, Argument(help=HELP)]
+
+    def tasks(self) -> list[Task]:
+        """That one."""
+        return [Task(Path(self.data).stem, asdict(self), self._load)]
+
+    def _load(self) -> Loaded:
+        materials = read_materials(self.data)
+        calculator, provenance = self.calculator()
+        return Loaded((materials, calculator), provenance)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OneTrajectory:
     """Frames in a file; no calculator."""
 
@@ -166,6 +183,7 @@ INPUTS: dict[str, type[Inputs]] = {
     "atoms": EachStructure,
     "calculator": ModelAndStructures,
     "images": StructuresTogether,
+    "materials": ModelAndTable,
     "structures": StructuresTogether,
     "trajectory": OneTrajectory,
     "trajectories": Trajectories,

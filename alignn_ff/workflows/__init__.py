@@ -21,5 +21,6 @@ WORKFLOWS = {
     "formation": "alignn_ff.workflows.formation:run_formation",
     "adsorption": "alignn_ff.workflows.adsorption:run_adsorption",
     "check": "alignn_ff.workflows.check:run_check",
+    "benchmark": "alignn_ff.workflows.benchmark:run_benchmark",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""
