@@ -181,7 +181,7 @@ def _from_file(texts: Mapping[str, str], lattice: Mapping[str, float], where: st
     return found
 
 
-def _from_prototype(texts: Mapping[str, str], lattice: Mapping[str, float], where: str) -> Atoms:
+def _from_prototype(texts: Mapping[str, str], lattice: Mapping[str, Any], where: str) -> Atoms:
     if "formula" not in texts or "prototype" not in texts:
         raise DataError(f"{where}: neither a `structure` file, nor `formula` and `prototype`.")
     try:

@@ -82,9 +82,12 @@ def phonon(atoms: Atoms, settings: BenchmarkSettings) -> Measured:
         "heat_capacity_300k": result.heat_capacity_300k_j_per_k_mol,
     }
     count = result.primitive_atoms
-    values = {name: None if value is None else value / count for name, value in per_cell.items()}
-    ends = {"max_frequency": result.highest_frequency_thz, "min_frequency": result.lowest_frequency_thz}
-    return Measured(values | ends, result.converged)
+    per_atom = {name: None if value is None else value / count for name, value in per_cell.items()}
+    ends: dict[str, float | None] = {
+        "max_frequency": result.highest_frequency_thz,
+        "min_frequency": result.lowest_frequency_thz,
+    }
+    return Measured(ends | per_atom, result.converged)
 
 
 PROPERTIES: dict[str, Callable[[Atoms, BenchmarkSettings], Measured]] = {
