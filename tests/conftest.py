@@ -36,6 +36,13 @@ ATOMWISE_CONFIGS: dict[str, dict[str, Any]] = {
 }
 """The same for `alignn_atomwise` in sound mode."""
 
+PURE_SMOOTH_CONFIGS: dict[str, dict[str, Any]] = {
+    "pure_smooth": {},
+    "pure_smooth_short_basis": {"radial_cutoff": 3.6, "smooth_cutoff_coeff": 4.0},
+    "pure_smooth_gaussians": {"radial_basis": "gaussian", "angular_basis": "cosine", "smooth_cutoff_coeff": 0.0},
+}
+"""The same for `alignn_atomwise_pure_smooth` in sound mode."""
+
 _SMALL_SIZES = {
     "cutoff": 4.1,
     "hidden_features": 12,
@@ -59,6 +66,10 @@ _SMALL_EALIGNN = {"name": "ealignn_atomwise", "cutoff": 4.1, "hidden_features": 
 CONFIGS: dict[str, dict[str, Any]] = {
     **{key: {"name": "alignn_smooth", **_SMALL_SIZES, **fields} for key, fields in SMOOTH_CONFIGS.items()},
     **{key: {"name": "alignn_atomwise", **_SMALL_ATOMWISE, **fields} for key, fields in ATOMWISE_CONFIGS.items()},
+    **{
+        key: {"name": "alignn_atomwise_pure_smooth", **_SMALL_ATOMWISE, **fields}
+        for key, fields in PURE_SMOOTH_CONFIGS.items()
+    },
     "ealignn": _SMALL_EALIGNN,
 }
 """Every potential that the physics tests hold to its claims."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -75,16 +75,38 @@ class AlignnAtomwiseConfig(CutoffFunction, NetworkConfig):
 
 
 class AlignnAtomwisePureSmoothConfig(NetworkConfig):
-    """Form and size of `alignn_atomwise_pure_smooth`, which there is as published only."""
+    """Form and size of `alignn_atomwise_pure_smooth`."""
 
-    mode: Literal["legacy"] = "legacy"
+    mode: Literal["sound", "legacy"] = Field(
+        default="sound",
+        description="legacy: as published. sound: every sum enveloped, no residual without neighbours, no kink where "
+        "atoms are in line",
+    )
     radial_basis: Literal["bessel", "gaussian"] = "bessel"
     angular_basis: Literal["fourier", "cosine"] = "fourier"
     radial_cutoff: float = Field(default=8.0, gt=0, description="Å, where the radial basis ends")
     smooth_cutoff_coeff: float = Field(default=5.0, ge=0, description="exponent of its envelope; 0 leaves it out")
     radial_learnable: bool = Field(default=True, description="learn the frequencies of the bessel basis")
     angular_learnable: bool = Field(default=True, description="learn those of the fourier basis")
-    use_atomref: bool = Field(default=True, description="add a linear function of the atom's features to its energy")
+    use_atomref: bool = Field(
+        default=False,
+        description="add a linear function of the atom's features to its energy; legacy mode only, and on there if "
+        "not told",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, fields: Any) -> Any:
+        return {"use_atomref": True, **fields} if fields.get("mode") == "legacy" else fields
+
+    @model_validator(mode="after")
+    def _has_one_reference(self) -> AlignnAtomwisePureSmoothConfig:
+        if self.mode == "sound" and self.use_atomref:
+            raise ValueError(
+                "use_atomref adds energies of elements to those of an isolated atom; in sound mode these are the "
+                "reference energies alone. Set use_atomref to false, or mode to legacy"
+            )
+        return self
 
 
 def wanted_topology(c: TrunkConfig) -> Topology:

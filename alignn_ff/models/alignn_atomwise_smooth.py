@@ -1,4 +1,4 @@
-"""The published model `alignn_atomwise_pure_smooth`: learnt Bessel and Fourier functions instead of Gaussians."""
+"""The published model `alignn_atomwise_pure_smooth`, as published and repaired: Bessel and Fourier functions."""
 
 from __future__ import annotations
 
@@ -46,28 +46,37 @@ class RadialBessel(Frequencies):
 
 
 class FourierAngular(Frequencies):
-    """1/sqrt(2), sin(w_k θ), cos(w_k θ) over sqrt(π), w_k = k at first, k = 1..order."""
+    """1/sqrt(2), sin(w_k θ), cos(w_k θ) over sqrt(π), w_k = k at first, k = 1..order.
 
-    def __init__(self, order: int, learnable: bool) -> None:
+    sin θ has a kink where three atoms are in line. In sound mode π (1 - cos θ)/2 stands for θ: it too runs from 0 to
+    π, and every function of it is as smooth as the cosine.
+    """
+
+    def __init__(self, order: int, learnable: bool, sound: bool) -> None:
         super().__init__(torch.arange(1, order + 1, dtype=torch.get_default_dtype()), learnable)
+        self.sound = sound
 
     def forward(self, cosine: Tensor) -> Tensor:
         """[T] -> [T, 2 order + 1]."""
-        angle = torch.acos(cosine.clamp(-_NEAR_ONE, _NEAR_ONE)).unsqueeze(1) * self.frequencies
+        theta = 0.5 * math.pi * (1.0 - cosine) if self.sound else torch.acos(cosine.clamp(-_NEAR_ONE, _NEAR_ONE))
+        angle = theta.unsqueeze(1) * self.frequencies
         constant = torch.full_like(cosine, math.sqrt(0.5)).unsqueeze(1)
         return torch.cat([constant, torch.sin(angle), torch.cos(angle)], dim=1) / math.sqrt(math.pi)
 
 
 class AlignnAtomwisePureSmooth(AlignnNetwork):
-    """`alignn_atomwise` with smooth bases and energies of the elements, as published: in legacy mode only.
+    """`alignn_atomwise` with Bessel and Fourier functions; its fields are those of `AlignnAtomwisePureSmoothConfig`.
 
-    E_i = fc(x_i) + atomref(features of the element). The radial functions are enveloped, the messages are not: the
-    network makes of zero features something else than zero, so energies jump at the cutoff all the same.
+    In legacy mode E_i = fc(x_i) + atomref(features of the element). There the radial functions are enveloped, the
+    messages are not: the network makes of zero features something else than zero, so energies jump at the cutoff all
+    the same. In sound mode the messages are enveloped too, and reference energies take the place of atomref.
     """
 
     name = "alignn_atomwise_pure_smooth"
     Config = AlignnAtomwisePureSmoothConfig
     settings: AlignnAtomwisePureSmoothConfig
+    exponent = 5
+    """Of the envelopes of messages, in sound mode."""
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
         energy = super().forward(graph, vectors).energy
@@ -96,7 +105,7 @@ class AlignnAtomwisePureSmooth(AlignnNetwork):
         if c.angular_basis == "cosine":
             return RBFExpansion(-1.0, 1.0, c.triplet_input_features), c.triplet_input_features
         order = max(1, (c.triplet_input_features - 1) // 2)
-        return FourierAngular(order, c.angular_learnable), 2 * order + 1
+        return FourierAngular(order, c.angular_learnable, self.sound), 2 * order + 1
 
     def _edge_features(self, distance: Tensor) -> Tensor:
         c = self.settings

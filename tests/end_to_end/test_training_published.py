@@ -46,7 +46,8 @@ def losses(folder: str) -> list[float]:
         ({"name": "alignn_atomwise_pure"}, False),
         ({"name": "alignn_atomwise", "mode": "legacy"}, True),
         ({"name": "alignn_atomwise", "mode": "legacy", "neighbor_strategy": "k-nearest", "max_neighbors": 12}, True),
-        ({"name": "alignn_atomwise_pure_smooth"}, True),
+        ({"name": "alignn_atomwise_pure_smooth"}, False),
+        ({"name": "alignn_atomwise_pure_smooth", "mode": "legacy"}, True),
     ],
 )
 def test_every_model_learns_and_jumps_are_told(config, caplog, model: dict[str, Any], jumps: bool):

@@ -129,6 +129,24 @@ def test_gates_that_cancel_are_blind_to_the_geometry_of_one_element(mode, least,
     assert least <= spread <= most
 
 
+@pytest.mark.parametrize(("mode", "ratio"), [("sound", 2.0), ("legacy", 1.0)])
+def test_a_straight_chain_bends_without_a_kink(mode, ratio):
+    """The sine of an angle has a cone where the chain is straight: its force tends to a constant, not to zero."""
+    potential = model("alignn_atomwise_pure_smooth", mode=mode)
+    chains = [Atoms("CuNiO", positions=[[0, 0, 0], [1.9, bend, 0], [3.6, 0, 0]]) for bend in (0.0006, 0.0012)]
+    once, twice = testing.predict(potential, chains).forces[[1, 4], 1].abs().tolist()
+    assert once > 0.0
+    assert twice / once == pytest.approx(ratio, rel=0.1)
+
+
+def test_energies_of_elements_are_told_once():
+    name = "alignn_atomwise_pure_smooth"
+    assert model(name, mode="legacy").config["use_atomref"]
+    assert not model(name).config["use_atomref"]
+    with pytest.raises(ConfigError, match="Set use_atomref to false"):
+        model(name, use_atomref=True)
+
+
 def test_energy_scale_multiplies_the_atoms_of_an_element():
     plain, scaled = model(), model(energy_scale=[float(k) for k in range(1, len(ELEMENTS) + 1)])
     atoms = SMALL["rock_salt"]()
