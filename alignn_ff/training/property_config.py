@@ -12,6 +12,7 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.models import PROPERTY_MODELS, property_class
 from alignn_ff.schema import Strict, parse
 from alignn_ff.training.config import config_fields
+from alignn_ff.training.upstream_property_config import from_upstream_property, is_upstream_property
 
 
 class PropertyTrainConfig(Strict):
@@ -113,7 +114,13 @@ def is_property(path: str | Path, overrides: Sequence[str] = ()) -> bool:
 def load_property_config(path: str | Path, overrides: Sequence[str] = ()) -> PropertyTrainConfig:
     """The config in a YAML or JSON file, with `key.sub=value` overrides on top; see `load_config`.
 
+    A config.json of upstream ALIGNN whose model is `alignn` is read as it stands.
+
     Raises:
         ConfigError: no such file, not YAML or JSON, or a field at fault.
     """
-    return parse(PropertyTrainConfig, config_fields(Path(path), overrides), str(path))
+    path = Path(path)
+    fields = config_fields(path, overrides)
+    if is_upstream_property(fields):
+        fields = from_upstream_property(fields, path.parent)
+    return parse(PropertyTrainConfig, fields, str(path))

@@ -1,0 +1,144 @@
+"""What configs of upstream ALIGNN say of any model, force field or property: fields, their fates, files and graph."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alignn_ff.errors import ConfigError, did_you_mean
+
+log = logging.getLogger(__name__)
+
+SAME = (
+    *("n_train", "n_val", "n_test", "train_ratio", "val_ratio", "test_ratio", "keep_data_order", "random_seed"),
+    *("epochs", "batch_size", "learning_rate", "weight_decay", "scheduler", "n_early_stopping", "dtype", "device"),
+    "output_dir",
+)
+"""Fields of one name and one meaning there and here."""
+
+GRAPH = (
+    *("cutoff", "cutoff_extra", "three_body_cutoff", "max_neighbors", "atom_features", "neighbor_strategy"),
+    "use_canonize",
+)
+"""Fields at the top there, of the model here."""
+
+DEFAULTS = {
+    "train_ratio": 0.8,
+    "val_ratio": 0.1,
+    "test_ratio": 0.1,
+    "keep_data_order": True,
+    "epochs": 300,
+    "batch_size": 64,
+    "learning_rate": 0.01,
+    "neighbor_strategy": "k-nearest",
+    "max_neighbors": 12,
+    "cutoff_extra": 3.0,
+}
+"""What a field left out means there, where it means something else here."""
+
+_LOADING = "it is about the loading of data, which here happens in this process, graphs kept in memory"
+_UNUSED = "it has no effect in upstream ALIGNN either"
+WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
+    "version": (None, "it says which upstream version wrote the file"),
+    "dataset": (None, "the files of `data` are trained on"),
+    "filename": ("sample", "it names the folders of a cache, and there is none on disk"),
+    "warmup_steps": (2000, _UNUSED),
+    "write_checkpoint": (True, _UNUSED),
+    "store_outputs": (True, _UNUSED),
+    "progress": (True, _UNUSED),
+    "log_tensorboard": (False, _UNUSED),
+    "normalize_graph_level_loss": (False, "energies are compared per atom in any case"),
+    "write_predictions": (True, "errors and parity plots are always written"),
+    "compute_line_graph": (True, "angles are found with the edges in any case"),
+    "deterministic": (False, "runs on the CPU repeat bit for bit in any case"),
+    "pin_memory": (False, _LOADING),
+    "num_workers": (4, _LOADING),
+    "save_dataloader": (False, _LOADING),
+    "use_lmdb": (True, _LOADING),
+    "read_existing": (False, _LOADING),
+}
+"""Field: upstream's default, and why another value changes nothing here."""
+
+ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
+    "id_tag": (("jid",), "records of id_prop.json are named by `jid`"),
+    "classification_threshold": ((None,), "a force field is no classifier"),
+    "target_multiplication_factor": ((None,), "labels are learned in eV; scale them in the data"),
+    "gpu_memory_fraction": ((None,), "memory is bounded by batch_size, batch_atoms or batch_edges"),
+    "use_amp": ((False,), "forces need float32; there is no mixed precision"),
+    "ddp_find_unused_parameters": ((False,), "one process trains a model"),
+    "distributed": ((False,), "one process trains a model"),
+    "data_parallel": ((False,), "one process trains a model"),
+    "resume_checkpoint": ((False,), "give --resume on the command line"),
+    "optimizer": (("adamw",), "the optimizer is AdamW"),
+    "standard_scalar_and_pca": ((False,), "reference energies of the elements take its place"),
+}
+"""Field: the values that mean what is done here, and why it is nothing else."""
+
+_ABSENT = {
+    "lighten_edges": "the released upstream package has no such field either",
+    "backtracking": "the released upstream package has no such field either",
+}
+_WIDTHS = {"cgcnn": 92, "atomic_number": 1}
+
+
+def graph_of(fields: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    """Our model's fields of its graph and of its atoms' features.
+
+    Raises:
+        ConfigError: features of another width than the network's.
+    """
+    told = {**fields, **model}
+    graph = {name: told[name] for name in GRAPH if name in told}
+    if graph["neighbor_strategy"] in ("radius_graph", "radius_graph_jarvis"):
+        graph["max_neighbors"] = None  # neither looks at it
+    features, asked = graph.get("atom_features", "cgcnn"), model.get("atom_input_features")
+    width = _WIDTHS.get(features)
+    if asked is not None and width is not None and asked != width:
+        raise ConfigError(
+            f"field `model.atom_input_features` is {asked}, but atom_features {features} are {width} numbers. Give it "
+            "that value or leave it out."
+        )
+    return graph
+
+
+def data_beside(folder: Path, fields: Mapping[str, Any], names: Sequence[str] = ("id_prop.json",)) -> list[str]:
+    """The first file of `names` in the folder of the config.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return [str(folder / name)]
+    raise ConfigError(
+        f"an upstream config says no files (dataset {fields.get('dataset', 'dft_3d')!r} is not downloaded), and there "
+        f"is no {' or '.join(names)} in {folder}. Give them: --data=path/to/{names[0]}, or any file ASE reads."
+    )
+
+
+def check_known(fields: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:
+    """Refuse a field that upstream does not have."""
+    for name in fields:
+        if name not in known:
+            reason = _ABSENT.get(name)
+            hint = f": {reason}. Leave it out" if reason else did_you_mean(str(name), known)
+            raise ConfigError(f"unknown field `{place}{name}` in an upstream config{hint}.")
+
+
+def check_values(fields: Mapping[str, Any], rules: Mapping[str, tuple[tuple[Any, ...], str]], place: str) -> None:
+    """Refuse a value that means something else than what is done here."""
+    for name, (allowed, reason) in rules.items():
+        if name in fields and fields[name] not in allowed:
+            raise ConfigError(
+                f"field `{place}{name}` of an upstream config is {fields[name]!r}, which cannot be honoured: {reason}. "
+                f"Set it to {' or '.join(map(repr, allowed))}, or leave it out."
+            )
+
+
+def tell(fields: Mapping[str, Any], rules: Mapping[str, tuple[Any, str]], place: str) -> None:
+    """Say of a field that was set that it changes nothing."""
+    for name, (default, reason) in rules.items():
+        if name in fields and fields[name] != default:
+            log.info("field `%s%s` changes nothing: %s", place, name, reason)

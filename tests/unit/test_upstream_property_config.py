@@ -1,0 +1,115 @@
+"""Upstream's `config.json` of a property model: every field is honoured, refused with a reason, or changes nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alignn_ff.errors import ConfigError
+from alignn_ff.training.property_config import PropertyTrainConfig, is_property, load_property_config
+from alignn_ff.training.upstream_property_config import PROPERTY_MODEL_FIELDS, PROPERTY_TOP_FIELDS
+from tests.unit.test_upstream_config import OTHER, TOP, other
+
+MODEL = {
+    "name": "alignn", "alignn_layers": 4, "gcn_layers": 4, "atom_input_features": 92, "edge_input_features": 80,
+    "triplet_input_features": 40, "embedding_features": 64, "hidden_features": 256, "output_features": 1,
+    "link": "identity", "zero_inflated": False, "classification": False, "num_classes": 2, "extra_features": 0,
+}  # fmt: skip
+"""Every field of upstream's `alignn`."""
+
+PROPERTY_TOP = {**TOP, "target": "optb88vdw_bandgap", "criterion": "mse", "neighbor_strategy": "k-nearest"}
+
+
+def load(folder: Path, top: dict[str, Any], model: dict[str, Any], *overrides: str) -> PropertyTrainConfig:
+    (folder / "id_prop.csv").write_text("a.vasp,1.0\n")
+    (folder / "config.json").write_text(json.dumps({**top, "model": model}))
+    assert is_property(folder / "config.json", overrides)
+    return load_property_config(folder / "config.json", overrides)
+
+
+def test_the_lists_of_fields_are_whole():
+    graph = {"cutoff", "cutoff_extra", "three_body_cutoff", "max_neighbors", "atom_features", "neighbor_strategy"}
+    assert set(TOP) | {"model"} == set(PROPERTY_TOP_FIELDS)
+    assert set(MODEL) | graph | {"use_canonize", "mode"} == set(PROPERTY_MODEL_FIELDS)
+
+
+def test_a_config_as_upstream_writes_it(tmp_path):
+    found = load(tmp_path, PROPERTY_TOP, MODEL)
+    assert found.data == (str(tmp_path / "id_prop.csv"),) and found.target == "optb88vdw_bandgap"
+    model = {"name": "alignn", "mode": "legacy", "neighbor_strategy": "k-nearest", "max_neighbors": 12, "cutoff": 5.0}
+    assert found.model.items() >= model.items()
+    assert (found.epochs, found.batch_size, found.criterion, found.keep_data_order) == (30, 16, "mse", True)
+    (tmp_path / "id_prop.json").write_text("[]")
+    assert load_property_config(tmp_path / "config.json").data == (str(tmp_path / "id_prop.json"),)
+
+
+def test_fields_left_out_mean_what_they_mean_upstream(tmp_path):
+    found = load(tmp_path, {"id_tag": "jid"}, {"name": "alignn"})
+    assert (found.epochs, found.batch_size, found.learning_rate, found.keep_data_order) == (300, 64, 0.01, True)
+    assert found.model.items() >= MODEL.items() - {("atom_input_features", 92)}
+    assert (found.model["neighbor_strategy"], found.model["max_neighbors"]) == ("k-nearest", 12)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [("top", n) for n in TOP] + [("model", n) for n in MODEL if n != "name"], ids=lambda value: value
+)
+def test_every_field_changes_something_or_says_why_not(tmp_path, caplog, place, name):
+    top, model = dict(PROPERTY_TOP), dict(MODEL)
+    if name == "num_classes":
+        model["classification"] = True
+    base = load(tmp_path, top, model)
+    changed = top if place == "top" else model
+    changed[name] = "l1" if name == "criterion" else other(name, changed[name])
+    with caplog.at_level(logging.INFO):
+        caplog.clear()
+        try:
+            found = load(tmp_path, top, model)
+        except ConfigError as refusal:
+            assert f"{name}`" in str(refusal) or name == "atom_features", refusal
+            return
+    said = any(f"{name}` changes nothing" in record.getMessage() for record in caplog.records)
+    assert (found != base) != said
+
+
+def test_a_threshold_makes_a_classifier(tmp_path):
+    found = load(tmp_path, {**PROPERTY_TOP, "classification_threshold": OTHER["classification_threshold"]}, MODEL)
+    assert found.classification_threshold == 0.1 and found.model["classification"]
+
+
+def test_extra_features_are_called_as_upstream_calls_them(tmp_path):
+    assert load(tmp_path, PROPERTY_TOP, {**MODEL, "extra_features": 3}).extra_features_key == "extra_features"
+    named = load(tmp_path, {**PROPERTY_TOP, "extra_features_key": "density"}, {**MODEL, "extra_features": 1})
+    assert named.extra_features_key == "density"
+
+
+@pytest.mark.parametrize(
+    ("top", "model", "said"),
+    [
+        ({"criterion": "poisson"}, {}, "`criterion` of an upstream config is 'poisson'.*model.zero_inflated"),
+        ({"neighbor_strategy": "voronoi"}, {}, "neighbor_strategy"),
+        ({"optimizer": "sgd"}, {}, "the optimizer is AdamW"),
+        ({"epcohs": 3}, {}, "did you mean `epochs`"),
+        ({}, {"calculate_gradient": True}, "unknown field `model.calculate_gradient`"),
+        ({}, {"atom_input_features": 1}, "atom_features cgcnn are 92 numbers"),
+        ({}, {"mode": "sound"}, "mode to legacy"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_with_the_reason(tmp_path, top, model, said):
+    with pytest.raises(ConfigError, match=said):
+        load(tmp_path, {**PROPERTY_TOP, **top}, {**MODEL, **model})
+
+
+def test_a_config_of_ours_with_a_target_is_ours(tmp_path):
+    (tmp_path / "config.yaml").write_text("data: a.xyz\ntarget: gap\nmodel: {name: alignn}\n")
+    found = load_property_config(tmp_path / "config.yaml")
+    assert (found.target, found.model["mode"], found.keep_data_order) == ("gap", "sound", False)
+
+
+def test_without_files_it_says_how_to_give_them(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"dataset": "dft_3d", "model": {"name": "alignn"}}))
+    with pytest.raises(ConfigError, match=r"no id_prop.json or id_prop.csv in .*--data="):
+        load_property_config(tmp_path / "config.json")
