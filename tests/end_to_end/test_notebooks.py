@@ -19,6 +19,7 @@ SECONDS_PER_CELL = 300
 SHORT = {
     "03_elastic_constants": {"EOS_POINTS": 7},
     "05_phonons": {"REPEATS": (2, 3), "MESH": (6, 6, 6)},
+    "06_uncertainty": {"EPOCHS": 3, "MEMBERS": 2},
     "07_defects_and_surfaces": {"VACANCY_SIZES": 2, "IMAGES": 3, "THICKNESS_A": 6.0},
 }
 """Notebook -> values that shorten it; its cell tagged `parameters` holds the long ones."""
