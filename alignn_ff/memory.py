@@ -28,4 +28,5 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # no glibc: macOS, musl, Windows
         return False
-    return all([mallopt(name, value) for name, value in _SETTINGS])
+    accepted = [mallopt(name, value) for name, value in _SETTINGS]
+    return all(accepted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,8 @@ from alignn_ff.models import Potential, Sum, build
 from alignn_ff.testing import build_graph
 from tests.structures import ELEMENTS, REFERENCE_ENERGIES, SMALL
 
+# A suite started in the background of a shell begins with Ctrl-C ignored; tests of interrupts need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # tests run side by side; threads would only quarrel
 
 SMOOTH_CONFIGS: dict[str, dict[str, Any]] = {

@@ -85,8 +85,8 @@ def energies_per_atom(samples: Sequence[Sample]) -> list[Finding]:
                 Finding(
                     "energies_per_atom",
                     "fault",
-                    f"{name} of {small} and of {large} atoms have energies of {low:.4g} and {high:.4g} eV: they look like "
-                    "energies per atom. Total energies are expected; multiply by the number of atoms.",
+                    f"{name} of {small} and of {large} atoms have energies of {low:.4g} and {high:.4g} eV: they look "
+                    "like energies per atom. Total energies are expected; multiply by the number of atoms.",
                 )
             ]
     return []
@@ -174,8 +174,8 @@ def net_forces(samples: Sequence[Sample]) -> list[Finding]:
         if bool(net > _NET_FORCE_EV_A):
             drifting.append(sample.key)
     message = (
-        f"in {len(drifting)} structures the forces add up to more than {_NET_FORCE_EV_A} eV/Å an atom; a potential's add "
-        "up to zero. Were atoms held fixed, or is there a field?"
+        f"in {len(drifting)} structures the forces add up to more than {_NET_FORCE_EV_A} eV/Å an atom; a potential's "
+        "add up to zero. Were atoms held fixed, or is there a field?"
     )
     return [Finding("net_forces", "note", message, tuple(drifting))] if drifting else []
 
