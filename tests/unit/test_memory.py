@@ -42,4 +42,4 @@ def test_a_step_of_md_asks_for_no_new_memory_and_what_the_user_set_stays():
         pytest.skip("the C library is not glibc")
     left_alone, anew = faults(MALLOC_ARENA_MAX="8")
     assert left_alone == "False"
-    assert kept < 0.2 * anew
+    assert kept < 0.2 * anew + 100  # a kernel that hands out huge pages has few faults either way
