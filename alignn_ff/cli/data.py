@@ -10,16 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from alignn_ff.cli.labels import EnergyKey, Files, ForcesKey, StressKey, StressUnit
+
 if TYPE_CHECKING:
     from alignn_ff.data.sources import Sample
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
-Files = Annotated[list[Path], typer.Argument(help="Labelled structures: ASE-readable files or id_prop.json.")]
-EnergyKey = Annotated[str, typer.Option(help="Name of the total energy in the data.")]
-ForcesKey = Annotated[str, typer.Option(help="Name of the forces.")]
-StressKey = Annotated[str, typer.Option(help="Name of the stress.")]
-StressUnit = Annotated[str | None, typer.Option(help="ev_a3, gpa, kbar or kbar_vasp.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace the file if it exists.")]
 

@@ -10,16 +10,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from alignn_ff.cli.labels import EnergyKey, Files, ForcesKey, StressKey, StressUnit
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model file or name.")],
-    data: Annotated[list[Path], typer.Argument(help="Labelled structures: ASE-readable files or id_prop.json.")],
+    data: Files,
     out: Annotated[Path | None, typer.Option(help="Folder for tables and plots; default evaluate-MODEL.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace files in that folder.")] = False,
-    energy_key: Annotated[str, typer.Option(help="Name of the total energy in the data.")] = "energy",
-    forces_key: Annotated[str, typer.Option(help="Name of the forces.")] = "forces",
-    stress_key: Annotated[str, typer.Option(help="Name of the stress.")] = "stress",
-    stress_unit: Annotated[str | None, typer.Option(help="ev_a3, gpa, kbar or kbar_vasp.")] = None,
+    energy_key: EnergyKey = "energy",
+    forces_key: ForcesKey = "forces",
+    stress_key: StressKey = "stress",
+    stress_unit: StressUnit = None,
     batch_edges: Annotated[int, typer.Option(help="Edges a batch, at most; bounds the memory.")] = 200_000,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
