@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -65,6 +66,21 @@ class Optim(NamedTuple):
     optimizer: torch.optim.Optimizer
     schedule: lr_scheduler.LRScheduler | None
     average: Average
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, for `load_state_dict` of a resumed run."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "average": self.average.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` told; other entries of `state` are left alone."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
+        self.average.load_state_dict(state["average"])
 
 
 def build_optim(config: Steering, model: nn.Module, steps_per_epoch: int) -> Optim:

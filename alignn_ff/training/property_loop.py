@@ -19,7 +19,7 @@ from alignn_ff.checkpoint import load_property_checkpoint, save_checkpoint
 from alignn_ff.data.dataset import Budget
 from alignn_ff.data.split import save_split
 from alignn_ff.device import choose_device
-from alignn_ff.errors import CheckpointError, ConfigError, RunawayError
+from alignn_ff.errors import CheckpointError, RunawayError
 from alignn_ff.files import atomic_path, output_folder, write_text
 from alignn_ff.graph import edge_vectors
 from alignn_ff.models import PropertyModel, Scores
@@ -31,6 +31,8 @@ from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
 from alignn_ff.training.property_config import PropertyTrainConfig
 from alignn_ff.training.property_data import Part, PreparedProperty, prepare_property
 from alignn_ff.training.property_loss import property_errors, property_loss
+from alignn_ff.training.record import check_same, write_state
+from alignn_ff.training.sampling import epoch_generator
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ def train_property(
         data, device = prepare_property(config), choose_device(config.device)
         data.model.to(device)
         budget = Budget(config.batch_size, config.batch_atoms)
-        steps = len(data.train.batches(budget, _generator(config, 0)))
+        steps = len(data.train.batches(budget, epoch_generator(config.random_seed, 0)))
         run = _Run(config, data, build_optim(config, data.model, steps), budget, device, folder, _Progress())
         if resume:
             run = run._replace(progress=_restore(run))
@@ -125,7 +127,7 @@ def _fit(run: _Run, interrupt: Interrupt, progress: bool) -> bool:
 def _epoch(run: _Run, interrupt: Interrupt) -> float | None:
     """Mean loss over the batches of an epoch; None where it was interrupted, and will be done again."""
     model = run.data.model.train()
-    batches = run.data.train.batches(run.budget, _generator(run.config, run.progress.epoch))
+    batches = run.data.train.batches(run.budget, epoch_generator(run.config.random_seed, run.progress.epoch))
     total = 0.0
     for batch in batches:
         if interrupt.requested:
@@ -221,46 +223,24 @@ def _report(run: _Run) -> None:
 def _save(run: _Run) -> None:
     """History, and everything a resumed run needs to be the same run."""
     write_text(run.folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in run.progress.rows))
-    optim = run.optim
     state = {
         "progress": asdict(run.progress),
         "model": run.data.model.state_dict(),
-        "optimizer": optim.optimizer.state_dict(),
-        "schedule": None if optim.schedule is None else optim.schedule.state_dict(),
-        "average": optim.average.state_dict(),
+        **run.optim.state_dict(),
     }
     with atomic_path(run.folder / _STATE) as draft:
-        try:
-            torch.save(state, draft)
-        except RuntimeError as error:  # how torch reports a failed write
-            raise OSError(str(error)) from error
+        write_state(state, draft)
 
 
 def _restore(run: _Run) -> _Progress:
     """Put back what `_save` kept; returns where the run stands."""
     if not (run.folder / _STATE).is_file():
         raise CheckpointError(f"{run.folder}: no {_STATE} in it; there is no run to resume. Leave out --resume.")
-    before = json.loads((run.folder / "config.json").read_text(encoding="utf-8"))
-    free = {"output_dir", "device", "graph_cache_mb", "n_early_stopping"}
-    now = run.config.model_dump(mode="json", exclude=free)
-    changed = sorted(name for name in now if now[name] != before.get(name))
-    if changed:
-        raise ConfigError(
-            f"{run.folder}: the run there was started with other values of {', '.join(changed)}; resume it with the "
-            "config it has, or start a new one elsewhere."
-        )
+    check_same(run.config, run.folder / "config.json")
     state = torch.load(run.folder / _STATE, weights_only=True)
     run.data.model.load_state_dict(state["model"])
-    run.optim.optimizer.load_state_dict(state["optimizer"])
-    if run.optim.schedule is not None:
-        run.optim.schedule.load_state_dict(state["schedule"])
-    run.optim.average.load_state_dict(state["average"])
+    run.optim.load_state_dict(state)
     return _Progress(**state["progress"])
-
-
-def _generator(config: PropertyTrainConfig, epoch: int) -> torch.Generator:
-    """Order of batches as a function of seed and epoch alone, so that a resumed epoch is the same epoch."""
-    return torch.Generator().manual_seed(config.random_seed * 1_000_003 + epoch)
 
 
 def _note(row: dict[str, Any]) -> str:

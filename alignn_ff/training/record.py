@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -19,7 +20,7 @@ from alignn_ff.data.split import Split, save_split
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.files import atomic_path, write_text
 from alignn_ff.models import Potential
-from alignn_ff.schema import parse
+from alignn_ff.schema import Strict, parse
 from alignn_ff.training.config import TrainConfig, to_json
 from alignn_ff.training.optim import Optim
 from alignn_ff.training.sampling import Sampler
@@ -60,7 +61,7 @@ class Record:
         Raises:
             ConfigError: names them.
         """
-        _check_same(self.config, self.folder / _CONFIG)
+        check_same(self.config, self.folder / _CONFIG)
 
     def write_config(self) -> None:
         """The config, every field written out."""
@@ -123,17 +124,12 @@ class Record:
             "position": position,
             "rows": self.rows,
             "potential": potential.state_dict(),
-            "optimizer": optim.optimizer.state_dict(),
-            "schedule": None if optim.schedule is None else optim.schedule.state_dict(),
-            "average": optim.average.state_dict(),
+            **optim.state_dict(),
             "sampler": sampler.state_dict(),
         }
         path = self.folder / _STATE
         with atomic_path(path) as draft:
-            try:
-                torch.save(state, draft)
-            except RuntimeError as error:  # how torch reports a failed write
-                raise OSError(str(error)) from error
+            write_state(state, draft)
             if path.is_file():
                 path.replace(self.folder / _STATE_BEFORE)
 
@@ -141,10 +137,7 @@ class Record:
         """Put back what `save_state` kept; returns the position."""
         state = self._load_state()
         potential.load_state_dict(state["potential"])
-        optim.optimizer.load_state_dict(state["optimizer"])
-        if optim.schedule is not None:
-            optim.schedule.load_state_dict(state["schedule"])
-        optim.average.load_state_dict(state["average"])
+        optim.load_state_dict(state)
         sampler.load_state_dict(state.get("sampler", {}))  # a run begun before there was any but the uniform one
         self.rows = state["rows"]
         self._write_history()
@@ -160,6 +153,14 @@ class Record:
         write_text(self.folder / "history.csv", table.getvalue())
 
 
+def write_state(state: Mapping[str, Any], draft: Path) -> None:
+    """A state to resume from; a failed write is an OSError, which torch calls otherwise."""
+    try:
+        torch.save(state, draft)
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
+
+
 def _is_whole(path: Path) -> bool:
     """Whether every part of what `torch.save` wrote, a zip archive, has its checksum."""
     try:
@@ -169,11 +170,17 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _check_same(config: TrainConfig, path: Path) -> None:
-    """A resumed run may stand elsewhere and stop earlier; what shapes its steps must be as it was."""
+def check_same(config: Strict, path: Path) -> None:
+    """A resumed run may stand elsewhere and stop earlier; what shapes its steps must be as it was.
+
+    Raises:
+        ConfigError: names what the config of the run, in the file at `path`, has otherwise.
+    """
     free = {"output_dir", "device", "graph_cache_mb", "n_early_stopping"}
     now = config.model_dump(mode="json", exclude=free)
-    started = parse(TrainConfig, json.loads(path.read_text(encoding="utf-8")), str(path))  # with defaults of new fields
+    started = parse(
+        type(config), json.loads(path.read_text(encoding="utf-8")), str(path)
+    )  # with defaults of new fields
     before = started.model_dump(mode="json", exclude=free)
     changed = sorted(k for k in now if now[k] != before[k])
     if changed:
