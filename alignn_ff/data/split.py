@@ -31,6 +31,12 @@ class Shares(NamedTuple):
     val_ratio: float = 0.1
     test_ratio: float = 0.1
 
+    def beside_validation_data(self) -> Shares:
+        """Where validation data stand apart, what would have been held back is trained on, unless a count was asked."""
+        if self.n_val is not None:
+            return self
+        return self._replace(train_ratio=self.train_ratio + self.val_ratio, val_ratio=0.0)
+
 
 def make_split(
     keys: Sequence[str],

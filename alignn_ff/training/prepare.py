@@ -150,8 +150,8 @@ def _split(config: TrainConfig, samples: Sequence[Sample], removed: Mapping[str,
     shares = Shares(
         config.n_train, config.n_val, config.n_test, config.train_ratio, config.val_ratio, config.test_ratio
     )
-    if config.validation_data and config.n_val is None:  # what would have been held back is trained on
-        shares = shares._replace(train_ratio=config.train_ratio + config.val_ratio, val_ratio=0.0)
+    if config.validation_data:
+        shares = shares.beside_validation_data()
     keys, families = [s.key for s in samples], [s.family or s.key for s in samples]
     seed = config.random_seed if config.split_seed is None else config.split_seed
     return make_split(keys, shares, seed=seed, shuffle=not config.keep_data_order, families=families)

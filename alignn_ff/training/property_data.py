@@ -70,8 +70,8 @@ def prepare_property(config: PropertyTrainConfig) -> PreparedProperty:
     shares = Shares(
         config.n_train, config.n_val, config.n_test, config.train_ratio, config.val_ratio, config.test_ratio
     )
-    if config.validation_data and config.n_val is None:  # what would have been held back is trained on
-        shares = shares._replace(train_ratio=config.train_ratio + config.val_ratio, val_ratio=0.0)
+    if config.validation_data:
+        shares = shares.beside_validation_data()
     names = [one.sample.key for one in found]
     split = make_split(names, shares, seed=config.random_seed, shuffle=not config.keep_data_order)
     by_name = dict(zip(names, found, strict=True))
