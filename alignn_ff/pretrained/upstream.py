@@ -7,7 +7,7 @@ them no gradient of the energy; what a gradient can express is a `Legacy…` ter
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,18 +153,31 @@ def _check_understood(config: Mapping[str, Any], path: Path) -> None:
         )
     if name not in SHARED:
         raise CheckpointError(f"{path}: is a model `{name}`; expected a force field: {', '.join([*SHARED, EALIGNN])}.")
-    absent = [f for f in GRAPH if f not in config] + [f for f in SHARED[name] if f not in model]
+    check_fields(config, SHARED[name], _PLAIN, path)
+
+
+def check_fields(config: Mapping[str, Any], shared: Sequence[str], plain: Mapping[str, Any], path: Path) -> None:
+    """Say no to a published config that lacks fields or has values that are not understood.
+
+    Args:
+        shared: fields its model must have, beside those of `GRAPH` at the top.
+        plain: fields of the model with the only value of each that is read.
+    Raises:
+        CheckpointError: names the fields.
+    """
+    model = config["model"]
+    absent = [f for f in GRAPH if f not in config] + [f for f in shared if f not in model]
     if absent:
         raise CheckpointError(f"{path}: its config.json lacks {', '.join(absent)}; expected what the trainer wrote.")
-    for field, value in _PLAIN.items():
+    for field, value in plain.items():
         if field in model and model[field] != value:
             raise CheckpointError(
                 f"{path}: its `{field}` is {model[field]!r}, which this package does not read; only {value!r} is."
             )
-    check_features(config, path)
+    _check_features(config, path)
 
 
-def check_features(config: Mapping[str, Any], path: Path) -> None:
+def _check_features(config: Mapping[str, Any], path: Path) -> None:
     """Say no to features of atoms that are not known or are of another width than the network's.
 
     Raises:

@@ -16,7 +16,7 @@ from alignn_ff.models import PropertyModel, build_property
 from alignn_ff.models.layers.features import known_elements
 from alignn_ff.pretrained.archive import Published, read_published
 from alignn_ff.pretrained.generations import complete_property
-from alignn_ff.pretrained.upstream import DGL, GRAPH, PURE, check_features, check_weights
+from alignn_ff.pretrained.upstream import DGL, GRAPH, PURE, check_fields, check_weights
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +108,7 @@ def _check_understood(config: Mapping[str, Any], path: Path) -> None:
         )
     if name not in SHARED:
         raise CheckpointError(f"{path}: is a model `{name}`; expected a property model: {', '.join(SHARED)}.")
-    absent = [f for f in GRAPH if f not in config] + [f for f in SHARED[name] if f not in model]
-    if absent:
-        raise CheckpointError(f"{path}: its config.json lacks {', '.join(absent)}; expected what the trainer wrote.")
-    for field, value in _PLAIN.items():
-        if field in model and model[field] != value:
-            raise CheckpointError(
-                f"{path}: its `{field}` is {model[field]!r}, which this package does not read; only {value!r} is."
-            )
-    check_features(config, path)
+    check_fields(config, SHARED[name], _PLAIN, path)
 
 
 def _load(model: PropertyModel, published: Published, path: Path) -> None:
