@@ -81,6 +81,9 @@ def split(
     by: Annotated[
         str | None, typer.Option(help="Keep together what shares its `composition`, or this entry of a structure.")
     ] = None,
+    stratify: Annotated[
+        str | None, typer.Option(help="Each value of this entry of a structure gives every part its share.")
+    ] = None,
     energy_key: EnergyKey = "energy",
     overwrite: Overwrite = False,
 ) -> None:
@@ -94,10 +97,11 @@ def split(
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} exists already. Choose another name, or pass --overwrite.")
     entry = None if by in (None, "composition") else by
-    samples = read_all(files, Keys(energy=energy_key, family=entry))
+    samples = read_all(files, Keys(energy=energy_key, group=stratify or "config_type", family=entry))
     families = [composition(s) if by == "composition" else s.family or s.key for s in samples]
     shares = Shares(None, None, None, train_ratio, val_ratio, test_ratio)
-    found = make_split([s.key for s in samples], shares, seed=seed, families=families)
+    groups = [s.group for s in samples] if stratify else None
+    found = make_split([s.key for s in samples], shares, seed=seed, families=families, groups=groups)
     save_split(found, out)
     table = Table(title=", ".join(f"{len(keys)} {part}" for part, keys in found._asdict().items()))
     for column in ("shared with a structure trained on", "val", "test"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +45,7 @@ def make_split(
     seed: int,
     shuffle: bool = True,
     families: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
 ) -> Split:
     """Part `keys` at random (or in the order given): first the training part, last the test part.
 
@@ -53,6 +54,8 @@ def make_split(
         shares: how much goes where.
         families: of each key; a family is never parted, so parts come as near to their shares as whole families
             allow, validation last.
+        groups: of each key (a family is of its first key's); each gives every part its share, so that a part of a few
+            structures is made up as the whole is (a stratified split).
     Raises:
         ConfigError: more asked for than there is, or nothing left for one of the parts.
     """
@@ -75,6 +78,9 @@ def make_split(
     order = list(members)
     if shuffle:
         random.Random(seed).shuffle(order)
+    if groups is not None:
+        group_of = dict(zip(keys, groups, strict=True))
+        order = _spread(order, {family: group_of[first] for family, (first, *_) in members.items()})
     queue = deque(members[family] for family in order)
     train, test = _take(queue.popleft, queue, n_train), _take(queue.pop, queue, n_test)[::-1]
     split = Split(train, _take(queue.popleft, queue, n_val), test)
@@ -93,6 +99,16 @@ def _take(draw: Callable[[], list[str]], queue: deque[list[str]], wanted: int) -
     while queue and len(taken) < wanted:
         taken += draw()
     return tuple(taken)
+
+
+def _spread(order: Sequence[str], group_of: Mapping[str, str]) -> list[str]:
+    """The same in an order in which every stretch holds its share of each group."""
+    sizes, seen, places = Counter(group_of[family] for family in order), Counter[str](), {}
+    for family in order:
+        group = group_of[family]
+        places[family] = (seen[group] + 0.5) / sizes[group]
+        seen[group] += 1
+    return sorted(order, key=places.__getitem__)
 
 
 def save_split(split: Split, path: str | Path) -> None:

@@ -40,6 +40,8 @@ class TrainConfig(Strict):
         default=None, description="entry of a structure; those that share its value stay on one side of the split"
     )
 
+    stratify_split: bool = Field(default=False, description="each group of group_key gives every part its share")
+
     n_train: int | None = Field(default=None, ge=1, description="structures to train on; else train_ratio")
     n_val: int | None = Field(default=None, ge=0, description="structures to validate on; else val_ratio")
     n_test: int | None = Field(default=None, ge=0, description="structures kept for a test; else test_ratio")

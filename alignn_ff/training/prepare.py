@@ -154,7 +154,8 @@ def _split(config: TrainConfig, samples: Sequence[Sample], removed: Mapping[str,
         shares = shares.beside_validation_data()
     keys, families = [s.key for s in samples], [s.family or s.key for s in samples]
     seed = config.random_seed if config.split_seed is None else config.split_seed
-    return make_split(keys, shares, seed=seed, shuffle=not config.keep_data_order, families=families)
+    groups = [s.group for s in samples] if config.stratify_split else None
+    return make_split(keys, shares, seed=seed, shuffle=not config.keep_data_order, families=families, groups=groups)
 
 
 def _typical(data: Dataset, seed: int) -> AtomGraph:

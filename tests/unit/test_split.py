@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -120,3 +121,24 @@ def test_single_samples_split_as_if_there_were_no_families():
 def test_one_family_cannot_be_split():
     with pytest.raises(ConfigError, match="famil"):
         make_split(KEYS, Shares(), seed=3, families=["one"] * len(KEYS))
+
+
+def test_stratified_parts_are_made_up_as_the_whole():
+    groups = ["melt" if i % 5 < 2 else "crystal" if i % 5 < 4 else "surface" for i in range(len(KEYS))]
+    of = dict(zip(KEYS, groups, strict=True))
+    for seed in range(5):
+        split = make_split(KEYS, Shares(), seed=seed, groups=groups)
+        assert sorted(split.train + split.val + split.test) == sorted(KEYS)
+        for part in split:
+            counts = Counter(of[key] for key in part)
+            for group, count in Counter(groups).items():
+                assert abs(counts[group] - count * len(part) / len(KEYS)) <= 1
+    assert make_split(KEYS, Shares(), seed=0, groups=groups) != make_split(KEYS, Shares(), seed=1, groups=groups)
+
+
+def test_a_family_stays_together_in_a_stratified_split():
+    families, groups = [f"seed {i // 3}" for i in range(60)], ["a" if i < 30 else "b" for i in range(60)]
+    keys = [str(i) for i in range(60)]
+    split = make_split(keys, Shares(), seed=2, families=families, groups=groups)
+    for part in split:
+        assert all(sum(families[int(key)] == families[int(other)] for other in part) == 3 for key in part)
