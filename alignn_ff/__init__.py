@@ -25,6 +25,7 @@ _PUBLIC = {
     "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
     "run_formation": "alignn_ff.workflows.formation",
+    "run_interface": "alignn_ff.workflows.interface",
     "run_md": "alignn_ff.workflows.md",
     "run_neb": "alignn_ff.workflows.neb",
     "run_melt_quench": "alignn_ff.workflows.melt_quench",

@@ -17,6 +17,7 @@ WORKFLOWS = {
     "qha": "alignn_ff.workflows.qha:run_qha",
     "vacancy": "alignn_ff.workflows.vacancy:run_vacancy",
     "surface": "alignn_ff.workflows.surface:run_surface",
+    "interface": "alignn_ff.workflows.interface:run_interface",
     "neb": "alignn_ff.workflows.neb:run_neb",
     "formation": "alignn_ff.workflows.formation:run_formation",
     "adsorption": "alignn_ff.workflows.adsorption:run_adsorption",

@@ -68,6 +68,21 @@ def relax_atoms(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
     return result
 
 
+def relax_normal(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
+    """Atoms and cell relaxed while the first two cell vectors, in the xy plane, stay as they are.
+
+    Where the third one shears they change in second order of the shear.
+
+    Raises:
+        ConfigError: the calculator offers no stress.
+    """
+    out_of_plane = (False, False, True, True, True, False)
+    result = run_relax(atoms, RelaxSettings(**_method(settings), cell="full", cell_mask=out_of_plane))
+    if result.outcome == "interrupted":
+        raise KeyboardInterrupt
+    return result
+
+
 def relax_shape(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
     """Atoms and shape of the cell relaxed at its volume, the space group kept; as given where `relax` is off."""
     how = _how(settings)

@@ -12,7 +12,7 @@ from ase import Atoms
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
-from alignn_ff.units import GPA_PER_EV_A3
+from alignn_ff.units import J_M2_PER_EV_A2
 from alignn_ff.workflows.batch import evaluate_each
 from alignn_ff.workflows.crystal import reference_crystal, relax_atoms
 from alignn_ff.workflows.frames import append_line, growing_file, max_norm, stored_energy, stored_forces
@@ -23,6 +23,7 @@ from alignn_ff.workflows.surface_slabs import (
     Cut,
     Lattice,
     Miller,
+    area_a2,
     cuts,
     distinct_planes,
     family,
@@ -33,9 +34,6 @@ from alignn_ff.workflows.surface_slabs import (
 from alignn_ff.workflows.wulff import WulffShape, part_of_area, wulff_shape
 
 log = logging.getLogger(__name__)
-
-J_M2_PER_EV_A2 = GPA_PER_EV_A3 / 10.0
-"""1 eV/Å² in J/m²."""
 
 THICKER, MORE_VACUUM = 1.5, 2.0
 """How much thicker the slab, and how much wider the vacuum, of the checks is."""
@@ -137,7 +135,7 @@ def _surface(
         termination=cut.number,
         symmetric=cut.symmetric,
         atoms=len(start),
-        area_a2=_area_a2(start),
+        area_a2=area_a2(start),
         thickness_a=float(np.ptp(heights)),
         unrelaxed_surface_energy_j_per_m2=energy.unrelaxed,
         surface_energy_j_per_m2=energy.relaxed,
@@ -169,11 +167,7 @@ def _with_more_vacuum(frame: Atoms, per_atom: float, calc: Any, settings: Surfac
 
 
 def _energy_j_per_m2(frame: Atoms, per_atom: float) -> float:
-    return (stored_energy(frame) - len(frame) * per_atom) / (2.0 * _area_a2(frame)) * J_M2_PER_EV_A2
-
-
-def _area_a2(atoms: Atoms) -> float:
-    return float(np.linalg.norm(np.cross(*atoms.cell[:2])))
+    return (stored_energy(frame) - len(frame) * per_atom) / (2.0 * area_a2(frame)) * J_M2_PER_EV_A2
 
 
 def _result(

@@ -38,9 +38,11 @@ class SurfaceSettings(CrystalSettings):
             miller_indices(self.miller)
 
 
-def miller_indices(text: str) -> list[Miller]:
+def miller_indices(text: str, name: str = "miller") -> list[Miller]:
     """Planes from words of three digits with optional signs, e.g. "111 1-10".
 
+    Args:
+        name: the setting, for the error.
     Raises:
         ConfigError: a word is not of that form, or is 000.
     """
@@ -49,10 +51,10 @@ def miller_indices(text: str) -> list[Miller]:
     for word, match in zip(words, found, strict=True):
         if match is None or not any(int(digit) for digit in match.groups()):
             raise ConfigError(
-                f"`miller` = {text!r}: {word!r} is no plane; three digits such as 111 or 1-10 were expected."
+                f"`{name}` = {text!r}: {word!r} is no plane; three digits such as 111 or 1-10 were expected."
             )
     if not words:
-        raise ConfigError("`miller` names no plane; three digits such as 111 were expected.")
+        raise ConfigError(f"`{name}` names no plane; three digits such as 111 were expected.")
     return [_coprime(match.groups()) for match in found if match is not None]
 
 

@@ -117,15 +117,36 @@ def cuts(lattice: Lattice, miller: Miller) -> list[Cut]:
 
 def slab(lattice: Lattice, cut: Cut, *, thickness_a: float, vacuum_a: float) -> Atoms:
     """A slab at least `thickness_a` thick, of whole periods, its normal along z, periodic in 3D with vacuum between."""
+    period = block(lattice, cut)
+    return in_vacuum(period * (1, 1, periods(period, thickness_a)), vacuum_a)
+
+
+def block(lattice: Lattice, cut: Cut) -> Atoms:
+    """One period of the crystal from the cut upwards, normal along z; the first two cell vectors span the plane."""
     oriented = _oriented(lattice.primitive, _in_primitive(lattice, cut.miller))
     scaled = oriented.get_scaled_positions()
     scaled[:, 2] = (scaled[:, 2] - cut.height) % 1.0
     oriented.set_scaled_positions(scaled)
-    atoms = oriented * (1, 1, ceil(thickness_a / cut.period_a * (1.0 - SAME_HEIGHT)))
+    return oriented
+
+
+def periods(block: Atoms, thickness_a: float) -> int:
+    """How many blocks are at least `thickness_a` thick."""
+    return ceil(thickness_a / block.cell[2, 2] * (1.0 - SAME_HEIGHT))
+
+
+def in_vacuum(atoms: Atoms, vacuum_a: float) -> Atoms:
+    """Stacked blocks as a slab: the third cell vector along the normal, with vacuum between images."""
+    atoms = atoms.copy()
     atoms.set_cell([*atoms.cell[:2], [0.0, 0.0, 1.0]])
     atoms.center(vacuum=0.5 * vacuum_a, axis=2)
     atoms.wrap()
     return atoms
+
+
+def area_a2(atoms: Atoms) -> float:
+    """Area of the first two cell vectors."""
+    return float(np.linalg.norm(np.cross(*atoms.cell[:2])))
 
 
 def _normals(lattice: Lattice, miller: Miller) -> NDArray:

@@ -50,6 +50,17 @@ def test_surface(here):
     assert "surface energy (111)" in words(done.stdout) and (here / "cu-surface" / "surface.png").exists()
 
 
+def test_interface(here):
+    write("ni.extxyz", bulk("Ni"))
+    planes = ("--substrate-miller", "111", "--film-miller", "111")
+    how = ("--registry", "1", "--thickness-a", "4", "--vacuum-a", "8", "--no-relax-interface")
+    done = call("interface", "ni.extxyz", "cu.extxyz", *planes, *how)
+    assert done.exit_code == 0, done.output
+    found = result_of(here / "ni-interface")
+    assert -3.0 < found["mismatch_percent"] < -2.7 and found["work_of_adhesion_j_per_m2"] > 0
+    assert f"interface energy {found['interface_energy_j_per_m2']:.4f} J/m²" in words(done.stdout)
+
+
 def test_neb(here):
     ends = []
     for shift in (0.0, 0.5):
@@ -103,6 +114,7 @@ def test_a_molecule_is_refused_in_one_paragraph(command, here):
         (("surface", "--miller", "12"), "three digits"),
         (("neb", "--no-climb", "--climb-below", "0.1"), "climb is off"),
         (("adsorption", "--adsorbate", "Xyz"), "is no element"),
+        (("interface",), "1 structures were given; two were expected"),
     ],
 )
 def test_bad_settings_are_2(here, args, message):

@@ -15,7 +15,8 @@ from ase.optimize import BFGS
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.reports.surface import Body, surface_figure
-from alignn_ff.workflows.surface import J_M2_PER_EV_A2, run_surface
+from alignn_ff.units import J_M2_PER_EV_A2
+from alignn_ff.workflows.surface import run_surface
 from alignn_ff.workflows.surface_settings import SurfaceSettings, miller_indices
 
 QUICK = {"thickness_a": 9.0, "vacuum_a": 8.0}
