@@ -110,18 +110,19 @@ def convert(
     target: Annotated[Path, typer.Argument(help="A new .safetensors file, or a folder for upstream's two files.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")] = False,
 ) -> None:
-    """Turn a published ALIGNN force field into one file of this package, or a legacy model into a published one."""
-    from alignn_ff.checkpoint import save_checkpoint
-    from alignn_ff.pretrained import load_potential
+    """Turn a published ALIGNN model into one file of this package, or a legacy model into a published one."""
+    from alignn_ff.checkpoint import PropertyCheckpoint, save_checkpoint
+    from alignn_ff.pretrained import load_any
     from alignn_ff.pretrained.publish import save_upstream
 
-    model = load_potential(source)
+    found = load_any(source)
+    model = found.model if isinstance(found, PropertyCheckpoint) else found.potential
     if target.suffix != ".safetensors":
-        save_upstream(target, model.potential, overwrite=overwrite)
+        save_upstream(target, model, overwrite=overwrite)
     elif target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists. Choose another name, or pass --overwrite to replace it.")
     else:
-        save_checkpoint(target, model.potential, model.facts)
+        save_checkpoint(target, model, found.facts)
     typer.echo(f"{source} -> {target}")
 
 

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alignn_ff.checkpoint import Checkpoint, PropertyCheckpoint, load_property_checkpoint
+from alignn_ff.checkpoint import Checkpoint, PropertyCheckpoint, load_property_checkpoint, read_header
 from alignn_ff.errors import ModelNotFoundError, did_you_mean
-from alignn_ff.pretrained.archive import is_published
+from alignn_ff.models import PROPERTY_MODELS
+from alignn_ff.pretrained.archive import is_published, read_published
 from alignn_ff.pretrained.fetch import fetch_weights
 from alignn_ff.pretrained.registry import Entry, default_model, entries, find
 from alignn_ff.pretrained.upstream import load_file
-from alignn_ff.pretrained.upstream_property import load_upstream_property
+from alignn_ff.pretrained.upstream_property import is_property, load_upstream_property
 
-__all__ = ["Entry", "default_model", "entries", "fetch_weights", "find", "load_potential", "load_property"]
+__all__ = [
+    "Entry",
+    "default_model",
+    "entries",
+    "fetch_weights",
+    "find",
+    "load_any",
+    "load_potential",
+    "load_property",
+]
 
 
 def load_potential(model: str | Path | None = None, *, offline: bool | None = None) -> Checkpoint:
@@ -39,6 +49,20 @@ def load_property(model: str | Path, *, offline: bool | None = None) -> Property
     """
     path = _file_of(str(model), offline)
     return load_upstream_property(path) if is_published(path) else load_property_checkpoint(path)
+
+
+def load_any(model: str | Path, *, offline: bool | None = None) -> Checkpoint | PropertyCheckpoint:
+    """The model called `model`, force field or property model, from wherever the two functions above take theirs.
+
+    Raises:
+        ModelNotFoundError, DownloadError, CheckpointError: see `load_potential`.
+    """
+    path = _file_of(str(model), offline)
+    if is_published(path):
+        predicts = is_property(read_published(path).config)
+    else:
+        predicts = read_header(path).get("config", {}).get("name") in PROPERTY_MODELS
+    return load_property(path) if predicts else load_potential(path)
 
 
 def _file_of(name: str, offline: bool | None) -> Path:

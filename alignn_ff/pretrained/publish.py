@@ -1,4 +1,4 @@
-"""A legacy potential as the two files that upstream's package loads."""
+"""A legacy model as the two files that upstream's package loads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import torch
 
 from alignn_ff.errors import CheckpointError
 from alignn_ff.files import atomic_path, prepare_folder, write_text
-from alignn_ff.models import Potential, build
+from alignn_ff.models import Potential, PropertyModel, build
 from alignn_ff.models.layers.features import WIDTHS
 from alignn_ff.pretrained.archive import CONFIG, WEIGHTS
 from alignn_ff.pretrained.generations import complete
+from alignn_ff.pretrained.publish_property import property_files
 from alignn_ff.pretrained.upstream import DGL, GRAPH, PURE, SHARED, describe, network_of
+from alignn_ff.pretrained.upstream_property import ALIGNN
 
 _AS_ALWAYS = {
     "output_features": 1,
@@ -35,20 +37,22 @@ _SPECIES_ROWS = 120
 """Rows of the table that upstream's pure model keeps in its state dict."""
 
 
-def save_upstream(folder: str | Path, potential: Potential, *, overwrite: bool = False) -> None:
-    """Write best_model.pt and config.json; upstream's calculator then says what `potential` says.
+def save_upstream(folder: str | Path, model: Potential | PropertyModel, *, overwrite: bool = False) -> None:
+    """Write best_model.pt and config.json; upstream's calculator then says what `model` says.
 
     Raises:
         CheckpointError: upstream has no such model: one in sound mode, with reference energies, scaled by element.
         OutputExistsError: the folder holds files and `overwrite` was not given.
     """
-    config = upstream_config(potential)
-    state = dict(network_of(potential).state_dict())
+    if isinstance(model, PropertyModel):
+        config, state = property_files(model)
+    else:
+        config, state = upstream_config(model), dict(network_of(model).state_dict())
     if config["model"]["name"] == PURE:
         state = {"_species_table": torch.zeros(_SPECIES_ROWS, config["model"]["atom_input_features"]), **state}
     folder = prepare_folder(folder, reuse=overwrite)
     content = io.BytesIO()
-    torch.save(state, content)
+    torch.save({"model": state} if config["model"]["name"] == ALIGNN else state, content)
     with atomic_path(folder / WEIGHTS) as draft:
         draft.write_bytes(content.getvalue())
     write_text(folder / CONFIG, json.dumps(config, indent=2))

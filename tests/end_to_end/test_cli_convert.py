@@ -10,8 +10,10 @@ from ase.build import bulk
 from ase.io import write
 from typer.testing import CliRunner
 
+from alignn_ff import predict_property
 from alignn_ff.calculator import AlignnFFCalculator
 from alignn_ff.cli.main import app
+from tests.reference import test_property_models
 from tests.reference.test_upstream import published, structure
 
 
@@ -36,6 +38,26 @@ def test_there_and_back(source, tmp_path):
     assert call("models", "convert", ours, theirs)[0] == 0
     assert sorted(file.name for file in theirs.iterdir()) == ["best_model.pt", "config.json"]
     assert energy(source) == energy(ours) == energy(theirs)
+
+
+def test_a_property_model_there_and_back(tmp_path):
+    (tmp_path / "gap").mkdir()
+    source = test_property_models.published("alignn_three_outputs", tmp_path / "gap")
+    ours, theirs = tmp_path / "model.safetensors", tmp_path / "out"
+    assert call("models", "convert", source, ours)[0] == 0
+    assert call("models", "convert", ours, theirs)[0] == 0
+    assert sorted(file.name for file in theirs.iterdir()) == ["best_model.pt", "config.json"]
+    first, *others = (predict_property(path, [structure("slab")]).tolist() for path in (source, ours, theirs))
+    assert others == [first, first]
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"not a model")
+    for source, word in ((broken, "not a readable"), (tmp_path, "holds no"), (tmp_path / "none", "neither a file")):
+        code, said = call("models", "convert", source, tmp_path / "out")
+        assert code == 2 and word in said, said
+        assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_overwritten_unless_asked(source, tmp_path):
