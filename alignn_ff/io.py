@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Error as SqliteError
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -113,12 +113,19 @@ def to_ase(graph: AtomGraph) -> Atoms:
     )
 
 
-def from_jarvis(record: Mapping[str, Any]) -> Atoms:
-    """ase.Atoms from the dictionary jarvis-tools writes for a structure (`Atoms.to_dict()`).
+class JarvisStructure(Protocol):
+    """What `jarvis.core.atoms.Atoms` offers, as far as it matters here."""
+
+    def to_dict(self) -> Mapping[str, Any]: ...
+
+
+def from_jarvis(structure: JarvisStructure | Mapping[str, Any]) -> Atoms:
+    """ase.Atoms from the `Atoms` of jarvis-tools, or from the dictionary of its `to_dict`.
 
     Raises:
         StructureError: a key is missing or shapes disagree.
     """
+    record = structure if isinstance(structure, Mapping) or not hasattr(structure, "to_dict") else structure.to_dict()
     if not isinstance(record, Mapping):
         raise StructureError(f"a jarvis structure is a {type(record).__name__}; expected a dictionary.")
     try:
@@ -136,6 +143,28 @@ def from_jarvis(record: Mapping[str, Any]) -> Atoms:
         raise StructureError(
             f"a jarvis structure has a wrong lattice_mat, coords or element ({type(error).__name__}: {error})."
         ) from error
+
+
+def to_jarvis(atoms: Atoms) -> dict[str, Any]:
+    """The dictionary from which `jarvis.core.atoms.Atoms.from_dict` makes a structure; positions Cartesian, Å.
+
+    Raises:
+        StructureError: not periodic in all directions, which jarvis-tools cannot say.
+    """
+    if not atoms.pbc.all():
+        raise StructureError(
+            f"pbc is {atoms.pbc.tolist()}, and structures of jarvis-tools are periodic in all directions. Put the "
+            "atoms into a box with vacuum and set atoms.pbc = True."
+        )
+    return {
+        "lattice_mat": atoms.cell.tolist(),
+        "coords": atoms.positions.tolist(),
+        "elements": atoms.get_chemical_symbols(),
+        "cartesian": True,
+        "abc": atoms.cell.lengths().tolist(),
+        "angles": atoms.cell.angles().tolist(),
+        "props": [""] * len(atoms),
+    }
 
 
 def check_structure(atoms: Atoms) -> None:

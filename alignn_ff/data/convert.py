@@ -15,9 +15,9 @@ from ase.io import write
 from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from alignn_ff.data.sources import Sample
-from alignn_ff.errors import DataError, OutputExistsError
+from alignn_ff.errors import DataError, OutputExistsError, StructureError
 from alignn_ff.files import atomic_path, write_text
-from alignn_ff.io import matrix_to_voigt, to_ase
+from alignn_ff.io import matrix_to_voigt, to_ase, to_jarvis
 from alignn_ff.units import GPA_PER_EV_A3
 
 
@@ -68,23 +68,11 @@ def _format(path: Path) -> str:
 
 def _record(sample: Sample) -> dict[str, Any]:
     """As upstream keeps it: energy per atom, stress in GPa; a label that is missing is left out."""
-    graph, targets = sample.graph, sample.targets
-    atoms = to_ase(graph)
-    record: dict[str, Any] = {
-        "jid": sample.key,
-        "atoms": {
-            "lattice_mat": atoms.cell.tolist(),
-            "coords": atoms.positions.tolist(),
-            "elements": atoms.get_chemical_symbols(),
-            "cartesian": True,
-            "abc": atoms.cell.lengths().tolist(),
-            "angles": atoms.cell.angles().tolist(),
-            "props": [""] * len(atoms),
-        },
-        "config_type": sample.group,
-    }
-    if not bool(graph.pbc.all()):
-        raise DataError(f"structure {sample.key} is not periodic in all directions, which id_prop.json cannot say.")
+    targets, atoms = sample.targets, to_ase(sample.graph)
+    try:
+        record: dict[str, Any] = {"jid": sample.key, "atoms": to_jarvis(atoms), "config_type": sample.group}
+    except StructureError as error:
+        raise DataError(f"structure {sample.key} does not fit into id_prop.json: {error}") from error
     labels = {
         "total_energy": targets.energy[0] / len(atoms),
         "forces": targets.forces,

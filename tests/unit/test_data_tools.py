@@ -202,7 +202,7 @@ def test_formats_without_labels_are_refused(sound, tmp_path, name):
 
 def test_molecules_do_not_fit_into_id_prop(tmp_path):
     samples = lonely(tmp_path)
-    with pytest.raises(DataError, match="not periodic"):
+    with pytest.raises(DataError, match=r"does not fit into id_prop.json: .* periodic"):
         write_samples(samples, tmp_path / "id_prop.json")
 
 

@@ -8,7 +8,15 @@ import torch
 from ase import Atoms
 
 from alignn_ff.errors import StructureError
-from alignn_ff.io import check_structure, from_ase, from_jarvis, matrix_to_voigt, to_ase, voigt_to_matrix
+from alignn_ff.io import (
+    check_structure,
+    from_ase,
+    from_jarvis,
+    matrix_to_voigt,
+    to_ase,
+    to_jarvis,
+    voigt_to_matrix,
+)
 from tests.structures import ZOO
 
 
@@ -102,3 +110,22 @@ def test_jarvis_structure_of_the_wrong_form_is_refused(changes):
 def test_jarvis_structure_without_a_key_is_refused(absent):
     with pytest.raises(StructureError, match=absent):
         from_jarvis({key: value for key, value in JARVIS.items() if key != absent})
+
+
+@pytest.mark.parametrize("name", ["rock_salt", "alloy", "triclinic"])
+def test_structures_of_jarvis_in_and_out(name):
+    """Through the classes of jarvis-tools themselves, which keep fractional coordinates."""
+    jarvis = pytest.importorskip("jarvis.core.atoms", reason="needs jarvis-tools")
+    atoms = ZOO[name]()
+    theirs = jarvis.Atoms.from_dict(to_jarvis(atoms))
+    assert theirs.elements == atoms.get_chemical_symbols()
+    assert np.allclose(theirs.cart_coords, atoms.positions, rtol=0, atol=1e-12)
+    for again in (from_jarvis(theirs), from_jarvis(theirs.to_dict()), from_jarvis(to_jarvis(atoms))):
+        assert np.allclose(again.positions, atoms.positions, rtol=0, atol=1e-12)
+        assert np.allclose(again.cell, atoms.cell, rtol=0, atol=1e-12) and again.pbc.all()
+        assert again.numbers.tolist() == atoms.numbers.tolist()
+
+
+def test_jarvis_cannot_hold_a_molecule():
+    with pytest.raises(StructureError, match="periodic in all directions"):
+        to_jarvis(ZOO["free_molecule"]())
