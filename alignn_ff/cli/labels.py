@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-Files = Annotated[list[Path], typer.Argument(help="Labelled structures: ASE-readable files or id_prop.json.")]
+Files = Annotated[
+    list[Path], typer.Argument(help="Labelled structures: ASE-readable files, id_prop.json or id_prop.csv.")
+]
 EnergyKey = Annotated[str, typer.Option(help="Name of the total energy in the data.")]
 ForcesKey = Annotated[str, typer.Option(help="Name of the forces.")]
 StressKey = Annotated[str, typer.Option(help="Name of the stress.")]

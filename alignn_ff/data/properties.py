@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +12,12 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
+from alignn_ff.data import id_prop
 from alignn_ff.data.sources import Sample
 from alignn_ff.errors import DataError, StructureError
-from alignn_ff.io import Targets, from_ase, from_jarvis, read_frames
+from alignn_ff.io import Targets, from_ase, read_frames
 
 log = logging.getLogger(__name__)
-
-_ABSENT = (None, "na", "NA", "nan", "")
-"""How upstream's data sets say that a structure has no label."""
 
 
 class PropertyKeys(NamedTuple):
@@ -47,8 +43,8 @@ def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Lab
     """Every structure of some sources that has a label, under keys that no two share.
 
     Args:
-        files: `id_prop.csv` (file,value[,value…] a line), `id_prop.json`, a folder with one of them, or any file that
-            ASE reads, labels in its `info`.
+        files: `id_prop.csv` (file,value[,value…] a line), `id_prop.json` (also zipped), a folder with one of them, or
+            any file that ASE reads, labels in its `info`.
         keys: names of the labels.
     Raises:
         DataError: no such file, unreadable, no labels, labels of different lengths, two structures of one name.
@@ -64,10 +60,9 @@ def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Lab
 
 
 def _read_one(path: Path, keys: PropertyKeys) -> list[Labelled]:
-    if path.is_dir():
-        path = next((path / n for n in ("id_prop.json", "id_prop.csv") if (path / n).is_file()), path)
+    path = id_prop.find(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file. Expected id_prop.csv, id_prop.json, a folder with one, or structures.")
+        raise DataError(f"{path}: no such file. Expected {', '.join(id_prop.NAMES)}, a folder with one, or structures.")
     rows = list(_rows(path, keys))
     labelled = [_labelled(*row, path) for row in rows if not _is_absent(row[2])]
     if len(labelled) < len(rows):
@@ -81,41 +76,15 @@ def _read_one(path: Path, keys: PropertyKeys) -> list[Labelled]:
 
 def _rows(path: Path, keys: PropertyKeys) -> Iterator[tuple[str, Atoms, Any, Any]]:
     """Name, structure, label and extra features of each."""
-    if path.name.endswith(".csv"):
-        yield from _csv_rows(path)
-    elif path.name.endswith(".json") and path.name.startswith("id_prop"):
-        yield from _json_rows(path, keys)
+    if id_prop.is_csv(path):
+        for key, atoms, values in id_prop.read_rows(path):
+            yield key, atoms, values, None
+    elif id_prop.is_json(path):
+        for key, atoms, fields in id_prop.read_records(path):
+            yield key, atoms, *(_entry(fields, name) for name in keys)
     else:
         for place, atoms in enumerate(_frames(path)):
             yield f"{path.name}@{place}", atoms, *(_entry(atoms.info, name) for name in keys)
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[str, Atoms, Any, Any]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if not row:
-                continue
-            name, *values = (cell.strip() for cell in row)
-            if not values:
-                raise DataError(f"{path}: line {number} is {name!r}; expected a file name and a value, with a comma.")
-            numbers = None if any(value in _ABSENT for value in values) else values
-            yield name, _frames(path.parent / name)[-1], numbers, None
-
-
-def _json_rows(path: Path, keys: PropertyKeys) -> Iterator[tuple[str, Atoms, Any, Any]]:
-    try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}).") from error
-    if not isinstance(records, list) or not all(isinstance(r, Mapping) and "atoms" in r for r in records):
-        raise DataError(f"{path}: expected a list of records with jid, atoms and {keys.target}.")
-    for place, record in enumerate(records):
-        key = str(record.get("jid", place))
-        try:
-            atoms = from_jarvis(record["atoms"])
-        except StructureError as error:
-            raise DataError(f"{path}: record {key}: {error}") from error
-        yield key, atoms, *(_entry(record, name) for name in keys)
 
 
 def _entry(record: Mapping[str, Any], name: str | None) -> Any:
@@ -132,7 +101,7 @@ def _frames(path: Path) -> list[Atoms]:
 
 def _is_absent(label: Any) -> bool:
     if isinstance(label, str) or label is None:
-        return label in _ABSENT
+        return label in id_prop.ABSENT
     return isinstance(label, float) and math.isnan(label)
 
 

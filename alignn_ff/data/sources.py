@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -12,14 +11,16 @@ import numpy as np
 import torch
 from ase import Atoms
 
+from alignn_ff.data import id_prop
 from alignn_ff.errors import ConfigError, DataError, StructureError
 from alignn_ff.graph import AtomGraph
-from alignn_ff.io import Targets, from_ase, from_jarvis, read_frames, voigt_to_matrix
+from alignn_ff.io import Targets, from_ase, read_frames, voigt_to_matrix
 from alignn_ff.units import GPA_PER_EV_A3, KBAR_PER_EV_A3
 
 SOURCES = {
     "ase": "alignn_ff.data.sources:read_ase",
     "id_prop": "alignn_ff.data.sources:read_id_prop",
+    "id_prop_csv": "alignn_ff.data.sources:read_id_prop_csv",
 }
 
 STRESS_UNITS = {
@@ -70,7 +71,7 @@ def read_samples(path: str | Path, keys: Keys = DEFAULT_KEYS) -> list[Sample]:
     """Every structure of a source with its labels; a missing label is NaN.
 
     Args:
-        path: an ASE-readable file, an `id_prop.json`, or a folder that holds one.
+        path: an ASE-readable file, an `id_prop.json` (also zipped) or `id_prop.csv`, or a folder that holds one.
         keys: names of the labels.
     Raises:
         ConfigError: an unknown stress unit.
@@ -78,18 +79,23 @@ def read_samples(path: str | Path, keys: Keys = DEFAULT_KEYS) -> list[Sample]:
     """
     if keys.stress_unit is not None and keys.stress_unit not in STRESS_UNITS:
         raise ConfigError(f"stress unit {keys.stress_unit!r} is unknown; expected one of {', '.join(STRESS_UNITS)}.")
-    path = Path(path)
-    if path.is_dir() and (path / "id_prop.json").is_file():
-        path = path / "id_prop.json"
+    path = id_prop.find(Path(path))
     if not path.is_file():
-        raise DataError(f"{path}: no such file. Expected an ASE-readable file or a folder with id_prop.json.")
+        raise DataError(
+            f"{path}: no such file. Expected an ASE-readable file, or a folder with {' or '.join(id_prop.NAMES)}."
+        )
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty; expected labelled structures.")
-    module, attribute = SOURCES["id_prop" if path.name == "id_prop.json" else "ase"].split(":")
+    module, attribute = SOURCES[_kind(path)].split(":")
     samples: list[Sample] = getattr(import_module(module), attribute)(path, keys)
     if not samples:
         raise DataError(f"{path}: no structures in it; expected at least one.")
     return samples
+
+
+def _kind(path: Path) -> str:
+    """Which of `SOURCES` reads a file."""
+    return "id_prop" if id_prop.is_json(path) else "id_prop_csv" if id_prop.is_csv(path) else "ase"
 
 
 def read_all(files: Sequence[str | Path], keys: Keys) -> list[Sample]:
@@ -130,19 +136,22 @@ def read_id_prop(path: Path, keys: Keys) -> list[Sample]:
     Records: `jid`, `atoms` (jarvis dictionary), and labels under the names in `keys`; upstream's own names
     (`total_energy`, `target`, `stresses`) are found too.
     """
-    try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}).") from error
-    if not isinstance(records, list):
-        raise DataError(f"{path}: holds a {type(records).__name__}; expected a list of records with jid and atoms.")
+    records = list(id_prop.read_records(path))
     factor = STRESS_UNITS[keys.stress_unit or "gpa"]
-    samples = [_id_prop_sample(record, keys, factor, path, i) for i, record in enumerate(records)]
+    samples = [_id_prop_sample(record, keys, factor, path) for record in records]
     if samples and all(torch.isnan(s.targets.energy).all() for s in samples):
-        seen = sorted({key for record in records for key in record})
+        seen = sorted({key for record in records for key in record.fields})
         raise DataError(
             f"{path}: no record has an energy called {keys.energy!r}; they carry {', '.join(seen)}. Set `energy_key`."
         )
+    return samples
+
+
+def read_id_prop_csv(path: Path, keys: Keys) -> list[Sample]:
+    """Samples of upstream ALIGNN's `id_prop.csv`: a file of a structure and its energy per atom in eV; no forces."""
+    samples = [_row_sample(row, keys, path) for row in id_prop.read_rows(path)]
+    if samples and all(torch.isnan(s.targets.energy).all() for s in samples):
+        raise DataError(f"{path}: no line has an energy; expected file,energy per atom in eV.")
     return samples
 
 
@@ -161,24 +170,22 @@ def _results(atoms: Atoms) -> dict[str, Any]:
     return dict(atoms.calc.results) if atoms.calc is not None else {}
 
 
-def _id_prop_sample(record: Mapping[str, Any], keys: Keys, factor: float, path: Path, place: int) -> Sample:
-    if not isinstance(record, Mapping):
-        raise DataError(
-            f"{path}: record {place} is a {type(record).__name__}; expected a dictionary with jid and atoms."
-        )
-    key = str(record.get("jid", place))
-    if "atoms" not in record:
-        raise DataError(f"{path}: record {key} has no `atoms`; it carries {', '.join(record)}.")
-    try:
-        atoms = from_jarvis(record["atoms"])
-    except StructureError as error:
-        raise DataError(f"{path}: record {key}: {error}") from error
-    per_atom = _first(record, keys.energy, "total_energy", "target")
+def _id_prop_sample(record: id_prop.Record, keys: Keys, factor: float, path: Path) -> Sample:
+    key, atoms, fields = record
+    per_atom = _first(fields, keys.energy, "total_energy", "target")
     energy = None if per_atom is None else _energy(per_atom, f"{path}: structure {key}") * len(atoms)
-    forces = _first(record, keys.forces)
-    stress = _first(record, keys.stress, "stresses")
-    shares = _shares(record, keys)
-    return _grouped(_sample(atoms, energy, forces, stress, shares, factor, key, path), record, keys, path)
+    forces = _first(fields, keys.forces)
+    stress = _first(fields, keys.stress, "stresses")
+    shares = _shares(fields, keys)
+    return _grouped(_sample(atoms, energy, forces, stress, shares, factor, key, path), fields, keys, path)
+
+
+def _row_sample(row: id_prop.Row, keys: Keys, path: Path) -> Sample:
+    where = f"{path}: structure {row.key}"
+    if row.values is not None and len(row.values) > 1:
+        raise DataError(f"{where}: has {len(row.values)} labels; a force field has one, its energy per atom in eV.")
+    energy = None if row.values is None else _energy(row.values[0], where) * len(row.atoms)
+    return _grouped(_sample(row.atoms, energy, None, None, None, 1.0, row.key, path), {}, keys, path)
 
 
 def _first(record: Mapping[str, Any], *names: str) -> Any:

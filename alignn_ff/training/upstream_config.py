@@ -90,7 +90,7 @@ def from_upstream(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     its weight is carried over to eV/Å³.
 
     Args:
-        folder: of the config; `id_prop.json` there is trained on unless `data` is given.
+        folder: of the config; `id_prop.json` or `id_prop.csv` there is trained on unless `data` is given.
     Raises:
         ConfigError: names the field that cannot be honoured, and why.
     """

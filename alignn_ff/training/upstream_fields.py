@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from alignn_ff.data import id_prop
 from alignn_ff.errors import ConfigError, did_you_mean
 
 log = logging.getLogger(__name__)
@@ -103,18 +104,19 @@ def graph_of(fields: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, A
     return graph
 
 
-def data_beside(folder: Path, fields: Mapping[str, Any], names: Sequence[str] = ("id_prop.json",)) -> list[str]:
-    """The first file of `names` in the folder of the config.
+def data_beside(folder: Path, fields: Mapping[str, Any]) -> list[str]:
+    """The data set in the folder of the config: id_prop.json, zipped or not, or id_prop.csv.
 
     Raises:
         ConfigError: there is none.
     """
-    for name in names:
-        if (folder / name).is_file():
-            return [str(folder / name)]
+    found = id_prop.find(folder)
+    if found.is_file():
+        return [str(found)]
     raise ConfigError(
         f"an upstream config says no files (dataset {fields.get('dataset', 'dft_3d')!r} is not downloaded), and there "
-        f"is no {' or '.join(names)} in {folder}. Give them: --data=path/to/{names[0]}, or any file ASE reads."
+        f"is no {' or '.join(id_prop.NAMES)} in {folder}. Give them: --data=path/to/id_prop.json, or any file ASE "
+        "reads."
     )
 
 

@@ -81,7 +81,7 @@ def from_upstream_property(fields: Mapping[str, Any], folder: Path) -> dict[str,
     taken = (*SAME, *_OURS, *_HONOURED, "target", "criterion")
     found = {name: filled[name] for name in taken if filled.get(name) is not None}
     if "data" not in found:
-        found["data"] = data_beside(folder, fields, ("id_prop.json", "id_prop.csv"))
+        found["data"] = data_beside(folder, fields)
     network = {name: model[name] for name in _NETWORK if name in model}
     found["model"] = {"mode": "legacy", **network, **graph_of(filled, model)}
     if "classification_threshold" in found:  # upstream makes a classifier of the model then

@@ -258,7 +258,7 @@ def test_csv_json_and_ase_files_say_the_same(tmp_path):
         ("id_prop.csv", "a.vasp\n", "line 1 is 'a.vasp'; expected a file name and a value"),
         ("id_prop.csv", "absent.vasp,1.0\n", "does not exist"),
         ("id_prop.json", "[", "not JSON"),
-        ("id_prop.json", '[{"jid": 1}]', "records with jid, atoms and target"),
+        ("id_prop.json", '[{"jid": 1}]', "record 1 has no `atoms`"),
     ],
 )
 def test_data_that_cannot_be_read(name, content, said, tmp_path):

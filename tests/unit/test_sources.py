@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from ase.io import write
 
 from alignn_ff.data.sources import Keys, read_all, read_samples
 from alignn_ff.errors import DataError
+from alignn_ff.schema import parse
+from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.prepare import prepare
 from alignn_ff.units import GPA_PER_EV_A3
 from tests.structures import SMALL
 
@@ -264,6 +268,70 @@ def test_id_prop_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "id_prop.json").write_text("[{")
     with pytest.raises(DataError, match="not JSON"):
         read_samples(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [(None, 1.0), ("gpa", 1.0), ("kbar", 0.1), ("kbar_vasp", -0.1), ("ev_a3", GPA_PER_EV_A3)],
+)
+def test_stress_is_declared_by_unit_and_sign(tmp_path, unit, factor):
+    """One word says both; VASP's kbar are positive under pressure."""
+    (sample,) = read_samples(id_prop(tmp_path, [record()]), Keys(stress_unit=unit))
+    assert np.allclose(sample.targets.stress[0] * GPA_PER_EV_A3, factor * MATRIX)
+
+
+def test_a_zipped_id_prop_comes_first_as_upstream_takes_it(tmp_path):
+    id_prop(tmp_path, [record(jid="plain")])
+    with zipfile.ZipFile(tmp_path / "id_prop.json.zip", "w") as archive:
+        archive.writestr("id_prop.json", json.dumps([record(jid="zipped")]))
+    assert [s.key for s in read_samples(tmp_path)] == ["zipped"]
+    (tmp_path / "id_prop.json.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"no zip file with id_prop.json"):
+        read_samples(tmp_path)
+
+
+def id_prop_csv(folder: Path, *lines: str) -> Path:
+    write(folder / "POSCAR-salt.vasp", SMALL["rock_salt"]())
+    write(folder / "alloy.cif", SMALL["alloy"]())
+    (folder / "id_prop.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_id_prop_csv_holds_energy_per_atom_and_nothing_else(tmp_path):
+    salt, alloy = read_samples(id_prop_csv(tmp_path, "POSCAR-salt.vasp, -3.5", "", "alloy.cif,na"))
+    assert salt.key == "POSCAR-salt.vasp" and salt.targets.energy.tolist() == [-3.5 * 8]
+    assert sorted(salt.graph.numbers.tolist()) == sorted(SMALL["rock_salt"]().numbers)
+    assert bool(torch.isnan(alloy.targets.energy).all())
+    assert all(bool(torch.isnan(labels).all()) for s in (salt, alloy) for labels in s.targets[1:])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("POSCAR-salt.vasp", "line 1 is 'POSCAR-salt.vasp'; expected a file name and a value"),
+        ("POSCAR-salt.vasp,1.0,2.0", "has 2 labels; a force field has one"),
+        ("POSCAR-salt.vasp,low", "energy cannot be read"),
+        ("POSCAR-salt.vasp,na", "no line has an energy"),
+        ("POSCAR-none.vasp,1.0", "does not exist"),
+        ("id_prop.csv,1.0", "cannot be read"),
+        ("", "no structures"),
+    ],
+)
+def test_id_prop_csv_of_the_wrong_form_is_refused(tmp_path, line, said):
+    with pytest.raises(DataError, match=said):
+        read_samples(id_prop_csv(tmp_path, line, ""))
+
+
+def test_energies_alone_are_learned_and_forces_missed(tmp_path):
+    """Upstream trains on id_prop.csv where forces have no weight; here their weight is refused, as with other data."""
+    data = id_prop_csv(tmp_path, *(f"POSCAR-{i}.vasp,{-3.5 - i}" for i in range(4)))
+    for i in range(4):
+        write(data / f"POSCAR-{i}.vasp", SMALL["rock_salt"]())
+    fields = {"data": str(data), "zbl": False, "train_ratio": 0.75, "val_ratio": 0.25, "test_ratio": 0.0}
+    with pytest.raises(DataError, match="the loss weighs forces, but no training structure has any"):
+        prepare(parse(TrainConfig, fields, "test"))
+    prepared = prepare(parse(TrainConfig, {**fields, "loss": {"force_weight": 0.0}}, "test"))
+    assert len(prepared.train) == 3 and bool(torch.isfinite(prepared.train.batch([0, 1, 2]).targets.energy).all())
 
 
 def test_several_files_keep_their_order_and_may_not_share_names(tmp_path):

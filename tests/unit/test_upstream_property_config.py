@@ -111,5 +111,5 @@ def test_a_config_of_ours_with_a_target_is_ours(tmp_path):
 
 def test_without_files_it_says_how_to_give_them(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"dataset": "dft_3d", "model": {"name": "alignn"}}))
-    with pytest.raises(ConfigError, match=r"no id_prop.json or id_prop.csv in .*--data="):
+    with pytest.raises(ConfigError, match=r"no id_prop.json.zip or id_prop.json or id_prop.csv in .*--data="):
         load_property_config(tmp_path / "config.json")
