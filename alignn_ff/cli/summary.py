@@ -28,10 +28,12 @@ def versions() -> dict[str, str | None]:
     }
 
 
-def write_summary(folder: Path, content: Mapping[str, Any]) -> None:
-    """`summary.json` in `folder` with `content`, the command line and the versions."""
+def write_summary(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """`summary.json` in `folder` with `content`, the command line and the versions; all of it is given back."""
     frame = {"command_line": ["alignn-ff", *sys.argv[1:]], "versions": versions()}
-    write_text(folder / "summary.json", json.dumps(frame | dict(content), indent=1) + "\n")
+    summary = frame | dict(content)
+    write_text(folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+    return summary
 
 
 @contextmanager

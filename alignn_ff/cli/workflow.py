@@ -23,6 +23,7 @@ from alignn_ff.cli.summary import collected_warnings, show_result, write_summary
 from alignn_ff.errors import ConfigError, RunawayError
 from alignn_ff.files import output_folder
 from alignn_ff.workflows import WORKFLOWS
+from alignn_ff.workflows.report import write_failure, write_report
 from alignn_ff.workflows.result import WorkflowResult, plain
 
 T = TypeVar("T")
@@ -132,7 +133,7 @@ def _do(job: Job) -> WorkflowResult:
 
 
 def _computed(job: Job, loaded: Loaded) -> tuple[WorkflowResult, list[str]]:
-    """The result and the warnings on the way; `summary.json` says how it went, also where it failed."""
+    """Result and warnings; `summary.json` and `report.html` say how it went, also where it failed."""
     command, folder = job.command, job.folder
     inputs: dict[str, Any] = {"command": command.name, "inputs": job.options, "model": loaded.model}
     ending: dict[str, Any]
@@ -143,10 +144,12 @@ def _computed(job: Job, loaded: Loaded) -> tuple[WorkflowResult, list[str]]:
         except (RunawayError, KeyboardInterrupt) as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "run away"
             ending = {"status": status, "error": str(error), "result": None, "warnings": warnings}
-            write_summary(folder, inputs | ending | {"wall_time_s": time.perf_counter() - began})
+            summary = write_summary(folder, inputs | ending | {"wall_time_s": time.perf_counter() - began})
+            write_failure(folder, getattr(error, "last_good", None), summary, command.settings)
             raise
     ending = {"status": result.outcome, "error": None, "result": _numbers(result), "warnings": warnings}
-    write_summary(folder, inputs | ending | {"wall_time_s": time.perf_counter() - began})
+    summary = write_summary(folder, inputs | ending | {"wall_time_s": time.perf_counter() - began})
+    write_report(folder, result, summary, command.settings)
     return result, warnings
 
 

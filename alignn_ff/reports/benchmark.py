@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from alignn_ff.reports.figure import BLUE, GREY, ORANGE, panels
-from alignn_ff.reports.html import figure, heading, table
+from alignn_ff.reports.html import heading, picture, table
 from alignn_ff.reports.parity import error_text
 
 PER_ROW = 3
@@ -45,24 +45,21 @@ def parity_panels(quantities: Sequence[Panel]) -> Figure:
 def benchmark_parts(
     rows: Sequence[tuple[str, str]],
     notes: Sequence[tuple[str, str, str]],
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, bytes],
     tables: Mapping[str, Sequence[Sequence[str]]],
 ) -> list[str]:
-    """All of a benchmark, as parts of an HTML page.
+    """All of a benchmark, as parts of an HTML page, the errors first.
 
     Args:
         rows: label and value: counts, errors, failures.
         notes: material, property, what a workflow warned of.
-        figures, tables: of each property; the lines of a table have the columns of `HEADER`.
+        figures, tables: `parity_panels` of each property as PNG, and lines with the columns of `HEADER`.
     """
-    parts = [table(("", ""), rows)]
+    parts = [heading("Errors") + table(("", ""), rows)]
     for name, drawn in figures.items():
-        parts += [
-            heading(name.capitalize()),
-            figure(drawn, "Predicted over reference values. Beside points: the largest errors."),
-            table(HEADER, tables[name]),
-        ]
-    return [*parts, heading("Warnings"), table(("material", "property", "warning"), notes)] if notes else parts
+        plot = picture(drawn, "Predicted over reference values. Beside points: the largest errors.")
+        parts.append(heading(name.capitalize()) + plot + table(HEADER, tables[name]))
+    return [*parts, heading("Warnings") + table(("material", "property", "warning"), notes)] if notes else parts
 
 
 def _draw(ax: Axes, panel: Panel) -> None:

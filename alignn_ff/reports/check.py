@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from alignn_ff.reports.figure import BLUE, GREY, ORANGE, PANEL_WIDTH_IN, panels
-from alignn_ff.reports.html import figure, heading, paragraph, table
+from alignn_ff.reports.html import figure, heading, paragraph, picture, table
 
 RED = "#b3261e"
 COLOURS = {"pass": BLUE, "warn": ORANGE, "fail": RED}
@@ -96,24 +96,25 @@ def curves_figure(name: str, curves: Mapping[str, Mapping[str, NDArray]]) -> Fig
 
 
 def check_parts(
-    total: str, rows: Sequence[Sequence[str]], verdicts: Figure, curves: Mapping[str, Mapping[str, Mapping]]
+    total: str, rows: Sequence[Sequence[str]], verdicts: bytes, curves: Mapping[str, Mapping[str, Mapping]]
 ) -> list[str]:
-    """Everything that a check found, as parts of an HTML page.
+    """Everything that a check found, as parts of an HTML page, the verdicts first.
 
     Args:
         total: the sum of the verdicts.
         rows: verdict, what was checked, value and limit, worst place, subjects that failed.
+        verdicts: the `verdict_figure` as PNG.
         curves: check -> subject -> columns.
     """
+    judged = table(("verdict", "what", "value", "worst", "failed"), rows, marked=0)
     parts = [
-        paragraph(total),
-        table(("verdict", "what", "value", "worst", "failed"), rows, marked=0),
-        heading("Values and limits"),
-        figure(verdicts, "Left of the line: within the limit."),
+        heading("Is this potential physically sound?") + paragraph(total) + judged,
+        heading("Values and limits") + picture(verdicts, "Left of the line: within the limit."),
     ]
     for name in CURVES:
         if name in curves:
-            parts += [heading(name.capitalize()), figure(curves_figure(name, curves[name]), CURVES[name].caption)]
+            drawn = figure(curves_figure(name, curves[name]), CURVES[name].caption)
+            parts.append(heading(name.capitalize()) + drawn)
     return parts
 
 

@@ -15,6 +15,8 @@ BLUE, ORANGE, GREEN, GREY = "#2f6fa8", "#d9772b", "#3c8d5a", "#8a8a8a"
 
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 4.6, 3.2
 
+DOTS_PER_INCH = 160
+
 
 def panels(rows: int, columns: int = 1, *, share_x: bool = False) -> tuple[Figure, list[Axes]]:
     """A figure of `rows` × `columns` tidy panels, row by row; no pyplot, hence no global state."""
@@ -42,7 +44,7 @@ def log_scale(ax: Axes) -> None:
     ax.tick_params(which="minor", labelsize=8)
 
 
-def save_figure(fig: Figure, path: str | Path, *, dpi: int = 160) -> Path:
+def save_figure(fig: Figure, path: str | Path) -> Path:
     """Write `fig` to `path` (format from its suffix: png, svg, pdf), whole or not at all.
 
     Raises:
@@ -50,5 +52,5 @@ def save_figure(fig: Figure, path: str | Path, *, dpi: int = 160) -> Path:
     """
     path = Path(path)
     with atomic_path(path) as draft:
-        fig.savefig(draft, dpi=dpi)
+        fig.savefig(draft, dpi=DOTS_PER_INCH)
     return path

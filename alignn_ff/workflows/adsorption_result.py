@@ -84,6 +84,10 @@ class AdsorptionResult(WorkflowResult):
         """The slab with the adsorbate on each site, and bare."""
         return {"adsorbed": self.relaxed, "slab": self.slab}
 
+    def titles(self) -> Mapping[str, Sequence[str]]:
+        """The site of each adsorbate."""
+        return {"adsorbed": [one.site for one in self.sites]}
+
     def tables(self) -> Mapping[str, Table]:
         """Every site."""
         columns = zip(*self.sites, strict=True)

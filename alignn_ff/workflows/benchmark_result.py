@@ -65,6 +65,11 @@ class BenchmarkResult(WorkflowResult):
         """What has no value that counts, as "material, property", and why."""
         return failures(self.comparisons)
 
+    @property
+    def properties(self) -> list[str]:
+        """Those with errors."""
+        return list(dict.fromkeys(one.property for one in self.errors))
+
     def to_dict(self) -> dict[str, Any]:
         """As of every result, and the failures."""
         return super().to_dict() | {"failures": self.failures}
@@ -88,22 +93,25 @@ class BenchmarkResult(WorkflowResult):
 
         return parity_panels([self._panel(one) for one in self.errors])
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """As every result; and a parity plot per property, and `benchmark.html`, a page that needs nothing else."""
-        from alignn_ff.reports.benchmark import benchmark_parts, parity_panels
-        from alignn_ff.reports.figure import save_figure
-        from alignn_ff.reports.html import write_page
+    def findings(self, folder: Path) -> list[str]:
+        """Errors and failures, then parity plot and comparisons of each property."""
+        from alignn_ff.reports.benchmark import benchmark_parts
 
-        written, folder = super().save(folder), Path(folder)
-        names = dict.fromkeys(one.property for one in self.errors)
-        figures = {
-            name: parity_panels([self._panel(one) for one in self.errors if one.property == name]) for name in names
-        }
-        written += [save_figure(drawn, folder / f"parity-{name}.png") for name, drawn in figures.items()]
+        tables = {name: [_texts(one) for one in self.comparisons if one.property == name] for name in self.properties}
+        figures = {name: (folder / f"parity-{name}.png").read_bytes() for name in tables}
         notes = [(row.material, row.property, note) for row in self.measured for note in row.notes]
-        tables = {name: [_texts(one) for one in self.comparisons if one.property == name] for name in names}
-        parts = benchmark_parts(self.rows(), notes, figures, tables)
-        return [*written, write_page(folder / "benchmark.html", f"Benchmark {self.subject}", parts)]
+        return benchmark_parts(self.rows(), notes, figures, tables)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """As every result; and a parity plot per property."""
+        from alignn_ff.reports.benchmark import parity_panels
+        from alignn_ff.reports.figure import save_figure
+
+        written = super().save(folder)
+        for name in self.properties:
+            drawn = parity_panels([self._panel(one) for one in self.errors if one.property == name])
+            written.append(save_figure(drawn, Path(folder) / f"parity-{name}.png"))
+        return written
 
     def _panel(self, statistic: Statistic) -> Panel:
         from alignn_ff.reports.benchmark import Panel

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 
 COLUMNS = ("criterion", "subject", "value", "where", "verdict")
-TITLE = "Is this potential physically sound?"
 
 
 class Check(NamedTuple):
@@ -140,15 +139,12 @@ class CheckResult(WorkflowResult):
 
         return verdict_figure([(line.label, line.verdict, line.value, line.limit) for line in self.lines])
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """As every result, and `check.html`, one page with verdicts and figures that needs nothing else."""
+    def findings(self, folder: Path) -> list[str]:
+        """The verdicts as a table, and figures."""
         from alignn_ff.reports.check import check_parts
-        from alignn_ff.reports.html import write_page
 
-        written = super().save(folder)
         rows = [(line.verdict, line.label, line.numbers, line.worst, ", ".join(line.failed)) for line in self.lines]
-        page = write_page(Path(folder) / "check.html", TITLE, check_parts(self.total, rows, self.plot(), self.curves))
-        return [*written, page]
+        return check_parts(self.total, rows, (folder / f"{self.name}.png").read_bytes(), self.curves)
 
 
 def run_check(

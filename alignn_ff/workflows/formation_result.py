@@ -84,6 +84,10 @@ class FormationResult(WorkflowResult):
         """All phases as they relaxed."""
         return {"relaxed": self.relaxed}
 
+    def titles(self) -> Mapping[str, Sequence[str]]:
+        """Formula and space group of each phase."""
+        return {"relaxed": [f"{one.formula} {one.space_group}".rstrip() for one in self.phases]}
+
     def tables(self) -> Mapping[str, Table]:
         """Phases with their compositions, and the references."""
         columns = {name: np.array([getattr(phase, name) for phase in self.phases]) for name in COLUMNS}

@@ -63,6 +63,10 @@ class InterfaceResult(WorkflowResult):
         """The interface and the two slabs."""
         return {"interface": self.atoms, "slabs": [self.substrate, self.film]}
 
+    def titles(self) -> Mapping[str, Sequence[str]]:
+        """Which slab is which."""
+        return {"slabs": ["substrate", "film"]}
+
     def tables(self) -> Mapping[str, Table]:
         """Adhesion over places of the film, and over separation at the best of them."""
         return {"registry": self.registry, "adhesion": self.curve}

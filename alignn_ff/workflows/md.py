@@ -16,7 +16,7 @@ from alignn_ff.progress import track
 from alignn_ff.units import MEV
 from alignn_ff.workflows.ensembles import ENSEMBLES
 from alignn_ff.workflows.frames import working_copy
-from alignn_ff.workflows.journal import Journal, open_journal, rows_before
+from alignn_ff.workflows.journal import TRAJECTORY, Journal, open_journal, rows_before
 from alignn_ff.workflows.md_settings import MD_DEFAULTS, MDSettings
 from alignn_ff.workflows.restart import Origin, State, origin_of, read_state
 from alignn_ff.workflows.result import Outcome, Table, WorkflowResult, quantity
@@ -63,6 +63,11 @@ class MDResult(WorkflowResult):
     def outcome(self) -> Outcome:
         """Whether all steps were taken or somebody interrupted."""
         return "done" if self.completed else "interrupted"
+
+    @property
+    def trajectory(self) -> str | None:
+        """Frames, where the settings wanted any."""
+        return TRAJECTORY if self.settings.traj_every else None
 
     def structures(self) -> Mapping[str, Atoms]:
         """The last frame, from which another run can go on."""

@@ -162,6 +162,11 @@ class MeltQuenchResult(WorkflowResult):
         """The numbers, and a line per state."""
         return [*super().rows(), *((name, str(state)) for name, state in self.states.items())]
 
+    @property
+    def trajectory(self) -> str:
+        """The whole run."""
+        return TRAJECTORY
+
     def structures(self) -> Mapping[str, Atoms]:
         """The last frames of the melt and of all."""
         return {"melt": self.melt, "quenched": self.atoms}

@@ -31,6 +31,7 @@ from alignn_ff.workflows.frames import (
     snapshot,
     working_copy,
 )
+from alignn_ff.workflows.journal import TRAJECTORY
 from alignn_ff.workflows.result import Outcome, Table, WorkflowResult, quantity
 from alignn_ff.workflows.settings import reject_unused, setting, validate
 
@@ -132,6 +133,11 @@ class RelaxResult(WorkflowResult):
             return "done"
         return "interrupted" if self.reason == "interrupted" else "not converged"
 
+    @property
+    def trajectory(self) -> str:
+        """Every step."""
+        return TRAJECTORY
+
     def structures(self) -> Mapping[str, Atoms]:
         """The relaxed structure."""
         return {"relaxed": self.atoms}
@@ -199,7 +205,7 @@ def _follow(
     optimizer = optimizer_class(settings.optimizer)(target, logfile=None)
     with (
         quiet_logm(),
-        growing_file(folder, "trajectory.extxyz") as trajectory,
+        growing_file(folder, TRAJECTORY) as trajectory,
         track("relax", settings.steps, show=progress) as advance,
     ):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ class WorkflowResult(ABC):
 
     @abstractmethod
     def plot(self) -> Figure:
-        """The result as a figure."""
+        """The result as a figure; the first line here is its caption in a report."""
 
     @abstractmethod
     def structures(self) -> Mapping[str, Atoms | Sequence[Atoms]]:
@@ -61,6 +62,15 @@ class WorkflowResult(ABC):
     @abstractmethod
     def tables(self) -> Mapping[str, Table]:
         """File stem -> columns written to `<stem>.csv`."""
+
+    @property
+    def trajectory(self) -> str | None:
+        """Name of the file of frames that the workflow wrote as it went on; None where it wrote none."""
+        return None
+
+    def titles(self) -> Mapping[str, Sequence[str]]:
+        """File stem of `structures` -> a name for each of several structures; without one its formula is."""
+        return {}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but long tables as plain lists, numbers and texts, ready for JSON."""
@@ -71,6 +81,18 @@ class WorkflowResult(ABC):
     def rows(self) -> list[tuple[str, str]]:
         """(label, value with unit) of each quantity that exists, for people."""
         return quantity_rows(self)
+
+    def findings(self, folder: Path) -> list[str]:
+        """What was found, as parts of a page; after the first come the structures.
+
+        Args:
+            folder: where the result was saved.
+        """
+        from alignn_ff.reports.html import heading, picture, table
+
+        caption = (inspect.getdoc(self.plot) or "").partition("\n")[0]
+        numbers = heading("Results") + table(("", ""), self.rows())
+        return [numbers, heading("Plot") + picture((folder / f"{self.name}.png").read_bytes(), caption)]
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write JSON, structures, tables and plot into `folder`; each file appears whole or not at all.

@@ -109,6 +109,10 @@ class SurfaceResult(WorkflowResult):
         """The crystal, and the slabs."""
         return {"crystal": self.atoms, "slabs": self.slabs}
 
+    def titles(self) -> Mapping[str, Sequence[str]]:
+        """The plane of each slab."""
+        return {"slabs": [one.label for one in self.surfaces]}
+
     def tables(self) -> Mapping[str, Table]:
         """Every termination."""
         rows = zip(*(one.row() for one in self.surfaces), strict=True)

@@ -95,6 +95,10 @@ class VacancyResult(WorkflowResult):
         """The crystal, and the vacancies in the largest supercell."""
         return {"crystal": self.atoms, "vacancies": self.relaxed}
 
+    def titles(self) -> Mapping[str, Sequence[str]]:
+        """The site of each vacancy."""
+        return {"vacancies": [f"V({one.element}, site {one.site})" for one in self.vacancies]}
+
     def tables(self) -> Mapping[str, Table]:
         """Every vacancy in every supercell."""
         return {"series": self.series}

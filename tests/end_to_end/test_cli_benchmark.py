@@ -37,7 +37,7 @@ def test_a_table(here):
     assert one["quantity"] == "lattice_a" and 0 < one["mae"] < 0.01 and set(one["worst"]) == {"Cu", "Al"}
     assert "benchmark of 2 materials: done" in words(done.stderr)
     names = {path.name for path in (here / "metals-benchmark").iterdir()}
-    assert names >= {"benchmark.html", "benchmark.json", "parity-relax.png", "comparisons.csv", "errors.csv"}
+    assert names >= {"report.html", "benchmark.json", "parity-relax.png", "comparisons.csv", "errors.csv"}
     summary = json.loads((here / "metals-benchmark" / "summary.json").read_text())
     assert summary["status"] == "done" and summary["inputs"]["data"] == "metals.csv"
 

@@ -23,7 +23,7 @@ def test_structures_of_several_files(tmp_path, monkeypatch):
     write("ni.cif", bulk("Ni", a=3.5))
     done = call("two.extxyz@:", "ni.cif", "--model", "ase:emt", *QUICK)
     assert done.exit_code == 0, done.output
-    assert "0 fail" in done.output and (tmp_path / "two-check" / "check.html").exists()
+    assert "0 fail" in done.output and (tmp_path / "two-check" / "report.html").exists()
     summary = json.loads((tmp_path / "two-check" / "summary.json").read_text())
     assert summary["status"] == "done" and summary["inputs"]["structures"] == ["two.extxyz@:", "ni.cif"]
     assert (tmp_path / "two-check" / "structures.extxyz").read_text().count("Lattice=") == 3

@@ -65,6 +65,8 @@ def test_relax_writes_prints_and_sums_up(copper, tmp_path):
     relaxed.calc = EMT()
     assert relaxed.get_potential_energy() == pytest.approx(summary["result"]["energy_ev"], abs=1e-5)
     assert f"{summary['result']['energy_ev']:.6f} eV" in done.stdout and "cu-relax" in done.stdout
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<h1>relax Cu4</h1>" in page and f"{summary['result']['energy_ev']:.6f} eV" in page and "2 GPa" in page
 
 
 def test_json_alone_on_standard_output(copper):
@@ -318,6 +320,8 @@ def test_a_runaway_leaves_its_last_good_frame_and_a_summary(copper, tmp_path):
     assert done.exit_code == 2 and "last_good.extxyz" in words(done.stderr)
     summary = json.loads((tmp_path / "cu-md" / "summary.json").read_text())
     assert summary["status"] == "run away" and summary["result"] is None and "step" in summary["error"]
+    page = (tmp_path / "cu-md" / "report.html").read_text(encoding="utf-8")
+    assert ">run away<" in page and "last_good" in page
     assert len(read(tmp_path / "cu-md" / "last_good.extxyz")) == 4
 
 

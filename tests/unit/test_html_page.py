@@ -1,16 +1,21 @@
-"""Pages stand alone: whole HTML, pictures within, nothing fetched."""
+"""Pages stand alone: whole HTML, pictures and structures within, nothing fetched, no script but their own."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
+import re
 from html.parser import HTMLParser
+from io import BytesIO
 
 import numpy as np
 
 from alignn_ff.reports.check import CURVES, check_parts, curves_figure, verdict_figure
-from alignn_ff.reports.html import figure, heading, paragraph, table, write_page
+from alignn_ff.reports.html import figure, folded, heading, notes, paragraph, status, table, write_page
+from alignn_ff.reports.structure_view import SCRIPT, Element, Frame, FrameSet, structure_view
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "input"}
 
 
 class Reader(HTMLParser):
@@ -27,6 +32,9 @@ class Reader(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, *pair) for pair in attrs]
+
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
@@ -40,17 +48,79 @@ def drawn():
     )
 
 
+def png():
+    buffer = BytesIO()
+    drawn().savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def values(page, name):
+    return [value for _, attribute, value in page.attributes if attribute == name]
+
+
 def test_a_page_needs_nothing_but_itself(tmp_path):
     rows = [("fail", "a <b> & c"), ("pass", "d")]
     parts = [heading("1 < 2"), paragraph("α & ω"), table(("verdict", "what"), rows, marked=0), figure(drawn(), "it")]
     path = write_page(tmp_path / "page.html", "Sound?", parts)
     page = Reader(path.read_text(encoding="utf-8"))
     assert {"a <b> & c", "1 < 2", "α & ω", "Sound?"} <= set(page.texts)
-    assert [value for tag, name, value in page.attributes if name == "class"] == ["fail", "pass"]
-    (source,) = [value for tag, name, value in page.attributes if name in ("src", "href")]
+    assert {"fail", "pass"} <= set(values(page, "class")) and values(page, "alt") == ["it"]
+    (source,) = values(page, "src")
     kind, _, data = source.partition(",")
     assert kind == "data:image/png;base64" and base64.b64decode(data).startswith(b"\x89PNG")
-    assert "http" not in path.read_text(encoding="utf-8") and [p.name for p in tmp_path.iterdir()] == ["page.html"]
+    assert not values(page, "href") and "://" not in path.read_text(encoding="utf-8")
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_names_of_rows_and_columns_are_headers_and_aligned_numbers_stay_aligned():
+    page = Reader(table(("name", "value"), [("C", "  1.0  2.0"), ("D", "3")]))
+    assert values(page, "scope") == ["col", "col", "row", "row"] and values(page, "class") == ["scroll", "aligned"]
+    assert "<thead>" not in table(("", ""), [("a", "b")])
+    assert 'class="wide"' in table(("a", "b", "c", "d"), [("1", "2", "3", "4")])
+
+
+def test_whatever_comes_from_outside_is_text(tmp_path):
+    evil = '"><script>alert(1)</script>'
+    parts = [heading(evil), paragraph(evil), status(evil, evil, evil), notes([evil]), folded(evil, evil, "")]
+    parts += [table((evil, evil), [(evil, evil)], marked=1), figure(drawn(), evil)]
+    one = Frame([evil], np.zeros((1, 3)), np.eye(3), [True] * 3, [True] * 3, evil)
+    parts.append(structure_view([FrameSet(evil, [one], note=evil)], {evil: Element(evil, 1.0)}))
+    text = write_page(tmp_path / "page.html", evil, parts, script=SCRIPT).read_text(encoding="utf-8")
+    assert "<script>alert" not in text and text.count("<script>") == 1 and text.count("</script>") == 2
+    assert evil in Reader(text).texts
+
+
+def view_of_two():
+    one = Frame(["Cu", "Na"], [[0.0, 0, 0], [1.5, -2.25, 1e-3]], np.eye(3), [True] * 3, [True, True, False], "one")
+    two = one._replace(positions=np.ones((2, 3)), label="two")
+    elements = {"Cu": Element("#c88033", 1.32), "Na": Element("#ab5cf2", 1.66)}
+    return structure_view([FrameSet("path", [one, two], 1), FrameSet("end", [two])], elements)
+
+
+def test_the_page_allows_its_own_script_alone(tmp_path):
+    text = write_page(tmp_path / "page.html", "t", [view_of_two()], script=SCRIPT).read_text(encoding="utf-8")
+    code = text.split("<script>")[1].split("</script>")[0]
+    allowed = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    assert f"script-src 'sha256-{allowed}'" in text and "default-src 'none'" in text
+    bare = write_page(tmp_path / "bare.html", "t", [heading("h")]).read_text(encoding="utf-8")
+    assert "script" not in bare and "default-src 'none'" in bare
+
+
+def test_structures_arrive_as_they_are():
+    text = view_of_two()
+    page = Reader(text)
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', text, re.DOTALL).group(1))
+    path, end = data["sets"]
+    assert [one["name"] for one in data["sets"]] == ["path", "end"] and len(path["frames"]) == 2
+    assert path["shown"] == 1 and path["steady"] and end["shown"] == 0
+    frame = path["frames"][0]
+    found = np.frombuffer(base64.b64decode(frame["positions"]), "<f4").reshape(-1, 3)
+    assert np.allclose(found, [[0, 0, 0], [1.5, -2.25, 1e-3]], atol=1e-6)
+    assert data["species"] == [["Cu", "Na"]] and frame["pbc"] == [True, True, False]  # symbols once for all frames
+    assert data["elements"]["Na"] == {"colour": "#ab5cf2", "radius": 1.66}
+    assert {"path", "end", "Cu", "Na"} <= set(page.texts)
+    (label,) = [value for tag, name, value in page.attributes if (tag, name) == ("canvas", "aria-label")]
+    assert label.startswith("two: 2 atoms") and "arrow keys" in label
 
 
 def test_verdicts_are_drawn_in_units_of_their_limits():
@@ -70,7 +140,7 @@ def test_every_kind_of_curve_has_a_panel_per_subject():
     parts = check_parts(
         "1 fail",
         [("fail", "x", "1", "y", "z")],
-        drawn(),
+        png(),
         {"dimers": {"a": {"distance_a": np.arange(3.0), "energy_ev": np.arange(3.0)}}},
     )
     assert sum("<img" in part for part in parts) == 2

@@ -167,7 +167,7 @@ def test_a_material_the_calculator_does_not_know_is_named_and_the_rest_computed(
     result = run_benchmark(table, EMT(), RELAX, folder=tmp_path)
     assert result.outcome == "not converged" and (result.rows_done, result.rows_failed) == (1, 1)
     assert list(result.failures) == ["Fe, relax"] and "Fe" in result.failures["Fe, relax"]
-    page = (tmp_path / "benchmark.html").read_text()
+    page = "".join(result.findings(tmp_path))
     assert "failed: Fe, relax" in page and "<img" in page and "://" not in page
 
 

@@ -272,7 +272,7 @@ def test_settings_that_nothing_reads_are_refused():
 def test_what_is_saved_is_complete(tmp_path):
     result = run_check(Undefined(), [copper()], QUICK, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("check.json", "check.html", "check.png", "structures.extxyz", "measurements.csv"),
+        *("check.json", "check.png", "structures.extxyz", "measurements.csv"),
         *("walks.csv", "dimers.csv", "volumes.csv", "dynamics.csv"),
     }
 
