@@ -36,6 +36,8 @@ ATOMWISE_CONFIGS: dict[str, dict[str, Any]] = {
     "atomwise_cutoff_function": {"use_cutoff_function": True, "multiply_cutoff": True, "inner_cutoff": 3.5},
     "atomwise_replaced_distance": {"use_cutoff_function": True, "atom_features": "atomic_number"},
     "atomwise_no_angles": {"alignn_layers": 0, "gcn_layers": 2},
+    "atomwise_node_attention": {"conv_type": "n_alignn", "num_heads": 2, "lighten_edges": True, "inner_cutoff": 3.5},
+    "atomwise_self_attention": {"conv_type": "t_alignn", "num_heads": 4, "gcn_layers": 2, "backtracking": False},
 }
 """The same for `alignn_atomwise` in sound mode."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from alignn_ff.graph import AtomGraph
 from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig, CutoffFunction
 from alignn_ff.models.alignn_network import AlignnNetwork
 from alignn_ff.models.alignn_trunk import GaussianBases
+from alignn_ff.models.layers.chains import spans, ways_back
 from alignn_ff.models.layers.cutoff import polynomial_envelope
 
 
@@ -28,16 +30,29 @@ class SmoothedBases(GaussianBases):
             return envelope.unsqueeze(1) * self.edge_embedding(distance)
         return self.edge_embedding(envelope)
 
+    def _chains(self, graph: AtomGraph, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        c = self.settings
+        into, out, _ = super()._chains(graph, vectors)
+        if c.backtracking and not c.lighten_edges:
+            return into, out, None
+        back = ways_back(graph, into, out)
+        span = spans(vectors, into, out, back)
+        near = span < c.inner_cutoff if c.lighten_edges else ~back
+        if not c.backtracking:
+            near &= ~back
+        weight = self._envelope(span, c.inner_cutoff)[near] if self.sound and c.lighten_edges else None
+        return into[near], out[near], weight
 
-class AlignnAtomwise(SmoothedBases, AlignnNetwork):
+
+class AlignnAtomwisePure(SmoothedBases, AlignnNetwork):
     """The force field with Gaussians of distances and cosines; its fields are those of `AlignnAtomwiseConfig`."""
 
-    name = "alignn_atomwise"
+    name = "alignn_atomwise_pure"
     Config = AlignnAtomwiseConfig
     settings: AlignnAtomwiseConfig
 
 
-class AlignnAtomwisePure(AlignnAtomwise):
-    """The same model under the name of upstream's implementation without DGL."""
+class AlignnAtomwise(AlignnAtomwisePure):
+    """The same model under the name of upstream's implementation with DGL."""
 
-    name = "alignn_atomwise_pure"
+    name = "alignn_atomwise"

@@ -30,9 +30,17 @@ class TrunkConfig(Strict):
     triplet_input_features: int = Field(default=40, ge=2, description="Gaussians of the cosine of an angle")
     embedding_features: int = Field(default=64, ge=1)
     hidden_features: int = Field(default=64, ge=1)
+    conv_type: Literal["alignn", "n_alignn", "t_alignn"] = Field(
+        default="alignn", description="n_alignn: nodes weigh what they say to the gates; t_alignn: self-attention"
+    )
+    num_heads: int = Field(default=1, ge=1, description="of the attention, each with a share of hidden_features")
 
     @model_validator(mode="after")
     def _fits_together(self) -> TrunkConfig:
+        if self.conv_type == "alignn" and self.num_heads != 1:
+            raise ValueError("num_heads is for conv_type n_alignn and t_alignn; leave it at 1")
+        if self.hidden_features % self.num_heads:
+            raise ValueError("hidden_features must be a multiple of num_heads")
         if self.three_body_cutoff is not None and self.three_body_cutoff > self.cutoff:
             raise ValueError("three_body_cutoff must not exceed cutoff")
         if self.neighbor_strategy == "k-nearest" and not (self.max_neighbors and self.max_neighbors > 0):
@@ -68,6 +76,10 @@ class CutoffFunction(TrunkConfig):
     multiply_cutoff: bool = Field(default=False, description="multiply by that function; else it replaces the distance")
     inner_cutoff: float = Field(default=3.0, gt=0, description="Å")
     exponent: int = Field(default=5, ge=2, description="of every envelope")
+    lighten_edges: bool = Field(
+        default=False, description="only angles whose outer atoms are nearer to each other than inner_cutoff"
+    )
+    backtracking: bool = Field(default=True, description="count the angle of zero, from an atom and back to it")
 
 
 class AlignnAtomwiseConfig(CutoffFunction, NetworkConfig):

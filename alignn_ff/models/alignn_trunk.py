@@ -13,21 +13,12 @@ from alignn_ff.errors import ConfigError, StructureError
 from alignn_ff.graph import AtomGraph
 from alignn_ff.models.alignn_atomwise_config import TrunkConfig, wanted_angle_cutoff, wanted_topology
 from alignn_ff.models.base import GraphModel
+from alignn_ff.models.layers.attention import CONVOLUTIONS
 from alignn_ff.models.layers.cutoff import polynomial_envelope
-from alignn_ff.models.layers.edge_gated import (
-    ALIGNNConvolution,
-    EdgeGatedConvolution,
-    Links,
-    MLPLayer,
-    Norm,
-    RBFExpansion,
-)
+from alignn_ff.models.layers.edge_gated import ALIGNNConvolution, Form, MLPLayer, Norm, RBFExpansion
 from alignn_ff.models.layers.features import WIDTHS, atom_features, known_elements
-from alignn_ff.models.ops import slots
+from alignn_ff.models.ops import Links, link
 from alignn_ff.schema import parse
-
-_FLOOR = {"sound": 1.0, "legacy": 1e-6}
-"""Floor of the sum of gates that messages are divided by."""
 
 _BASIS_A = 8.0
 """Å; the Gaussians of the distance span 0 to this, whatever the cutoff."""
@@ -63,11 +54,11 @@ class AlignnTrunk(GraphModel):
         self.topology = wanted_topology(c)
         self.sound = c.mode == "sound"
         self.register_buffer("features", atom_features(c.atom_features), persistent=False)
-        width, floor = c.hidden_features, _FLOOR[c.mode]
-        self.atom_embedding = MLPLayer(WIDTHS[c.atom_features], width, self.norm)
+        convolution, form = CONVOLUTIONS[c.conv_type], Form(c.hidden_features, self.sound, self.norm, c.num_heads)
+        self.atom_embedding = MLPLayer(WIDTHS[c.atom_features], c.hidden_features, self.norm)
         self._add_bases()
-        self.alignn_layers = nn.ModuleList([ALIGNNConvolution(width, floor, self.norm) for _ in range(c.alignn_layers)])
-        self.gcn_layers = nn.ModuleList([EdgeGatedConvolution(width, floor, self.norm) for _ in range(c.gcn_layers)])
+        self.alignn_layers = nn.ModuleList([ALIGNNConvolution(convolution, form) for _ in range(c.alignn_layers)])
+        self.gcn_layers = nn.ModuleList([convolution(form) for _ in range(c.gcn_layers)])
 
     @abstractmethod
     def _add_bases(self) -> None:
@@ -91,7 +82,7 @@ class AlignnTrunk(GraphModel):
         """Final features of atoms [N, F]; `numbers` may hold more atoms than the graph, which have no edges."""
         distance = vectors.norm(dim=1)
         weight = self._envelope(distance, self.cutoff) if self.sound else None
-        bonds = Links(graph.edge_src, graph.edge_dst, slots(graph.edge_dst, len(numbers)), weight)
+        bonds = self._link(graph.edge_src, graph.edge_dst, len(numbers), weight)
         nodes = self.atom_embedding(self.features[numbers])
         edges = self._edge_features(distance)
         if len(self.alignn_layers):
@@ -104,16 +95,24 @@ class AlignnTrunk(GraphModel):
 
     def _angles(self, graph: AtomGraph, vectors: Tensor, distance: Tensor) -> tuple[Links, Tensor]:
         """Links of the line graph and features of its angles [T, F]; +1 is the cosine of the way back."""
-        into, out = _chained(graph)
         if self.fixed_angles:
             vectors, distance = vectors.detach(), distance.detach()
+        into, out, weight = self._chains(graph, vectors)
         unit = vectors / distance.unsqueeze(1)
         cosine = -(unit.index_select(0, into) * unit.index_select(0, out)).sum(1)
-        weight = None
         if self.sound:
             near = self._envelope(distance, self.angle_cutoff or self.cutoff)
-            weight = near.index_select(0, into) * near.index_select(0, out)
-        return Links(into, out, slots(out, len(vectors)), weight), self._angle_features(cosine)
+            both = near.index_select(0, into) * near.index_select(0, out)
+            weight = both if weight is None else both * weight
+        return self._link(into, out, len(vectors), weight), self._angle_features(cosine)
+
+    def _chains(self, graph: AtomGraph, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Edges of the angles that count [T], [T], and what weighs them beside the lengths of their edges [T, 1]."""
+        return *_chained(graph), None
+
+    def _link(self, src: Tensor, dst: Tensor, nodes: int, envelope: Tensor | None) -> Links:
+        """Links of a graph, by the operations that this model computes with."""
+        return link(src, dst, nodes, envelope)
 
     def _envelope(self, distance: Tensor, cutoff: float) -> Tensor:
         """Weight of each edge [E, 1], zero at the cutoff."""

@@ -1,4 +1,4 @@
-"""Sums over the edges that lead into an atom, in plain torch.
+"""Sums over the edges that lead into an atom, and what their ends tell them, in plain torch.
 
 Edges come sorted by the atom that receives them, so they can be laid out as a table [N, M] with M the largest number
 of edges into one atom. A sum of outer products over edges is then a batched matrix product: on a CPU several times
@@ -7,7 +7,7 @@ faster, forward and backward, than forming the [E, C, S] products and scattering
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +19,33 @@ class Slots(NamedTuple):
     place: Tensor
     rows: int
     columns: int
+
+
+class Links(Protocol):
+    """How the nodes of a graph, or of its line graph, are linked, and what nodes and links tell each other.
+
+    Attributes:
+        src, dst: ends of each link [E], sorted by dst.
+        envelope: weight of each link [E, 1], zero at the cutoff; None for the published form, which has none.
+    """
+
+    @property
+    def src(self) -> Tensor: ...
+
+    @property
+    def dst(self) -> Tensor: ...
+
+    @property
+    def envelope(self) -> Tensor | None: ...
+
+    def meet(self, from_src: Tensor, from_dst: Tensor) -> Tensor:
+        """a_src + b_dst of each link: [N, F], [N, F] -> [E, F]."""
+
+    def heard(self, values: Tensor, weights: Tensor) -> Tensor:
+        """Σ_{e→i} w_e ⊙ v_src: [N, F], [E, F] -> [N, F]."""
+
+    def total(self, weights: Tensor) -> Tensor:
+        """Σ_{e→i} w_e: [E, F] -> [N, F]."""
 
 
 class Spokes(NamedTuple):
@@ -53,6 +80,29 @@ def slots(dst: Tensor, rows: int) -> Slots:
     first = torch.cumsum(count, 0) - count
     rank = torch.arange(len(dst), device=dst.device) - first[dst]
     return Slots(dst * columns + rank, rows, columns)
+
+
+class TorchLinks(NamedTuple):
+    """`Links` in plain torch; `where` are their places in the table."""
+
+    src: Tensor
+    dst: Tensor
+    envelope: Tensor | None
+    where: Slots
+
+    def meet(self, from_src: Tensor, from_dst: Tensor) -> Tensor:
+        return from_src.index_select(0, self.src) + from_dst.index_select(0, self.dst)
+
+    def heard(self, values: Tensor, weights: Tensor) -> Tensor:
+        return edge_sum(weights * values.index_select(0, self.src), self.where)
+
+    def total(self, weights: Tensor) -> Tensor:
+        return edge_sum(weights, self.where)
+
+
+def link(src: Tensor, dst: Tensor, nodes: int, envelope: Tensor | None) -> Links:
+    """Links between `nodes` nodes, with ends `src` and `dst` [E], sorted by `dst`, and envelope [E, 1]."""
+    return TorchLinks(src, dst, envelope, slots(dst, nodes))
 
 
 def edge_sum(values: Tensor, where: Slots) -> Tensor:

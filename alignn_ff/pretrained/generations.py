@@ -28,6 +28,8 @@ _BEFORE = {
     "stress_multiplier": 1.0,
     "use_zbl": False,  # until 2026
     "zbl_cutoff": 0.9,
+    "conv_type": "alignn",
+    "num_heads": 1,
 }
 """What was done before a field existed."""
 
@@ -56,6 +58,8 @@ _TODAY = {
     "stress_multiplier": 1.0,
     "use_zbl": None,
     "zbl_cutoff": 0.9,
+    "conv_type": "alignn",
+    "num_heads": 1,
 }
 """Defaults of 2026.8.11, for fields left out by hand."""
 
@@ -80,9 +84,8 @@ _TODAY_OF: dict[str, dict[str, Any]] = {
 def complete(model: Mapping[str, Any]) -> dict[str, Any]:
     """The `model` part of a published config with every field that its numbers depend on."""
     written = all(field in model for field in _ALWAYS_WRITTEN)
-    if written:
-        return {**_BEFORE, **model}
-    return {**_TODAY, **_TODAY_OF.get(model["name"], {}), **model}
+    whole = {**_BEFORE, **model} if written else {**_TODAY, **_TODAY_OF.get(model["name"], {}), **model}
+    return {**whole, "num_heads": 1} if whole["conv_type"] == "alignn" else whole  # which has none
 
 
 _PROPERTY = {

@@ -34,7 +34,7 @@ _BASES = (
     _SIZES
     + "radial_basis angular_basis radial_cutoff smooth_cutoff_coeff radial_learnable angular_learnable use_atomref"
 ).split()
-SHARED = {DGL: _ENVELOPE, PURE: _ENVELOPE, SMOOTH: _BASES}
+SHARED = {DGL: _ENVELOPE, PURE: [*_ENVELOPE, "conv_type", "num_heads"], SMOOTH: _BASES}
 """Fields of each of upstream's models that are fields of ours."""
 GRAPH = "atom_features neighbor_strategy cutoff max_neighbors use_canonize".split()
 """Fields beside upstream's model that are fields of ours."""
@@ -47,11 +47,9 @@ _PLAIN = {
     "extra_features": 0,
     "include_pos_deriv": False,
     "conv_type": "alignn",
-    "lighten_edges": False,
-    "backtracking": True,
     "mlp_first": True,
 }
-"""Fields that only these values of are understood."""
+"""Fields that only these values of are understood, in models that do not share them."""
 
 _HEADS = ("fc_atomwise.", "fc_additional_output.")
 """Weights of outputs other than the energy."""
@@ -104,6 +102,7 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
         "three_body_cutoff": config.get("three_body_cutoff"),
         **{name: config[name] for name in GRAPH},
         **{name: model[name] for name in SHARED[model["name"]]},
+        **angles_of(config),
     }
     if not model["energy_mult_natoms"] and model["name"] != SMOOTH:
         network = {"name": "legacy_gradient", "potential": network, "power": -1}
@@ -113,6 +112,16 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     if (factor, power) == (1.0, 0):
         return whole
     return {"name": "legacy_gradient", "potential": whole, "factor": factor, "power": power}
+
+
+def angles_of(config: Mapping[str, Any]) -> dict[str, bool]:
+    """Fields that say which angles count, where upstream's model looked at them: where it found the angles itself."""
+    model = config["model"]
+    if config.get("compute_line_graph", True) or model["name"] == SMOOTH:
+        return {}
+    # It had both on a branch that was never released, and there with the first ignored the second.
+    name = "lighten_edges" if model.get("lighten_edges") else "backtracking"
+    return {name: model[name]} if name in model else {}
 
 
 def network_of(potential: Potential) -> Potential:
@@ -170,7 +179,7 @@ def check_fields(config: Mapping[str, Any], shared: Sequence[str], plain: Mappin
     if absent:
         raise CheckpointError(f"{path}: its config.json lacks {', '.join(absent)}; expected what the trainer wrote.")
     for field, value in plain.items():
-        if field in model and model[field] != value:
+        if field in model and field not in shared and model[field] != value:
             raise CheckpointError(
                 f"{path}: its `{field}` is {model[field]!r}, which this package does not read; only {value!r} is."
             )
@@ -249,6 +258,11 @@ def _remarks(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> list[s
     if model["stress_multiplier"] != 1:
         remarks.append(
             f"its stress_multiplier of {model['stress_multiplier']} is left out: stress goes with the forces"
+        )
+    if angles_of(config) not in ({}, {"backtracking": True}):
+        remarks.append(
+            "its lighten_edges or backtracking chose angles by the atoms of the cell; here periodic images count, so "
+            "in small cells energies and forces differ from upstream's"
         )
     if any(name.startswith(_HEADS) for name in weights):
         remarks.append("its outputs other than energy, forces and stress are not read")

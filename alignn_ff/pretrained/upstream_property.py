@@ -16,7 +16,7 @@ from alignn_ff.models import PropertyModel, build_property
 from alignn_ff.models.layers.features import known_elements
 from alignn_ff.pretrained.archive import Published, read_published
 from alignn_ff.pretrained.generations import complete_property
-from alignn_ff.pretrained.upstream import DGL, GRAPH, PURE, check_fields, check_weights
+from alignn_ff.pretrained.upstream import DGL, GRAPH, PURE, angles_of, check_fields, check_weights
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,12 @@ ALIGNN = "alignn"
 SHARED = {
     ALIGNN: [*_SIZES, *_READOUT, "num_classes"],
     DGL: [*_SIZES, *_READOUT, *_ATOMWISE],
-    PURE: [*_SIZES, *_READOUT, *_ATOMWISE],
+    PURE: [*_SIZES, *_READOUT, *_ATOMWISE, "conv_type", "num_heads"],
 }
 """Fields of each of upstream's models that are fields of ours."""
 
-_PLAIN = {"include_pos_deriv": False, "conv_type": "alignn", "lighten_edges": False, "backtracking": True}
-"""Fields that only these values of are understood."""
+_PLAIN = {"include_pos_deriv": False, "conv_type": "alignn"}
+"""Fields that only these values of are understood, in models that do not share them."""
 
 
 def is_property(config: Mapping[str, Any]) -> bool:
@@ -94,6 +94,7 @@ def describe(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[s
         "target": str(config.get("target", "target")),
         "three_body_cutoff": config.get("three_body_cutoff"),
         **{name: config[name] for name in GRAPH},
+        **(angles_of(config) if model["name"] != ALIGNN else {}),
         **fields,
     }
 

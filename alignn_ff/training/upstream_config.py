@@ -28,6 +28,7 @@ _SMOOTH = ("radial_basis", "angular_basis", "radial_cutoff", "smooth_cutoff_coef
 _NETWORK = (
     *("name", "mode", "alignn_layers", "gcn_layers", "edge_input_features", "triplet_input_features", "lg_on_fly"),
     *("embedding_features", "hidden_features", "use_cutoff_function", "multiply_cutoff", "inner_cutoff", "exponent"),
+    *("lighten_edges", "backtracking", "conv_type", "num_heads"),
     *(*_SMOOTH, "angular_learnable", "use_atomref", *GRAPH),
 )
 """Fields of the model there and here."""
@@ -50,8 +51,6 @@ _ONE_MODEL_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "add_reverse_forces": ((True,), "forces act on both atoms of an edge"),
     "batch_stress": ((True,), "stress is that of each structure"),
     "zbl_cutoff": ((0.9,), "the ZBL core ends where the covalent radii touch"),
-    "conv_type": (("alignn",), "other convolutions than ALIGNN's are not offered"),
-    "num_heads": ((1,), "other convolutions than ALIGNN's are not offered"),
 }
 
 _MODEL_WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
@@ -59,6 +58,8 @@ _MODEL_WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "penalty_threshold": (None, "a ZBL core, which has no such constant, keeps atoms apart"),
     "energy_mult_natoms": (None, "the energy of a structure is the sum over its atoms in any case"),
 }
+
+_WITHOUT_HEADS: dict[str, tuple[Any, str]] = {"num_heads": (1, "conv_type alignn has gates, which have no heads")}
 
 _READ_APART = ("model", "target", "criterion", "lr_total_epochs")
 _MODEL_READ_APART = (
@@ -117,6 +118,9 @@ def from_upstream(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _network(fields: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
     network = {name: model[name] for name in _NETWORK if name in model}
+    if network.get("conv_type", "alignn") == "alignn":
+        tell(network, _WITHOUT_HEADS, "model.")
+        network.pop("num_heads", None)
     network = {"name": "alignn_atomwise", "mode": "legacy", **network, **graph_of(fields, model)}
     if network["name"] not in _PUBLISHED:
         raise ConfigError(

@@ -77,10 +77,6 @@ ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 """Field: the values that mean what is done here, and why it is nothing else."""
 
-_ABSENT = {
-    "lighten_edges": "the released upstream package has no such field either",
-    "backtracking": "the released upstream package has no such field either",
-}
 _WIDTHS = {"cgcnn": 92, "atomic_number": 1}
 
 
@@ -124,9 +120,7 @@ def check_known(fields: Mapping[str, Any], known: tuple[str, ...], place: str) -
     """Refuse a field that upstream does not have."""
     for name in fields:
         if name not in known:
-            reason = _ABSENT.get(name)
-            hint = f": {reason}. Leave it out" if reason else did_you_mean(str(name), known)
-            raise ConfigError(f"unknown field `{place}{name}` in an upstream config{hint}.")
+            raise ConfigError(f"unknown field `{place}{name}` in an upstream config{did_you_mean(str(name), known)}.")
 
 
 def check_values(fields: Mapping[str, Any], rules: Mapping[str, tuple[tuple[Any, ...], str]], place: str) -> None:

@@ -34,13 +34,17 @@ EXTRA = [0.3, -0.7, 1.1, 0.2]
 """Extra features of every structure."""
 
 
-def fill(model: nn.Module) -> None:
-    """Sines of name and place: weights of norms and running variances near one, means and biases small."""
+def fill(model: nn.Module, besides: tuple[str, ...] = ()) -> None:
+    """Sines of name and place: weights of norms and running variances near one, means and biases small.
+
+    Args:
+        besides: names that upstream's model has too and that count in the order.
+    """
     state = model.state_dict()
-    for order, name in enumerate(sorted(state)):
-        tensor = state[name]
+    for order, name in enumerate(sorted([*state, *besides])):
         if name.endswith(("centers", "num_batches_tracked", "_species_table")):
             continue
+        tensor = state[name]
         s = torch.sin(1 + 0.7 * torch.arange(tensor.numel(), dtype=torch.float64) + 1.3 * order).reshape(tensor.shape)
         near_one = name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight"))
         tensor.copy_(0.5 * s if tensor.ndim == 2 else 1 + 0.1 * s if near_one else 0.1 * s)

@@ -13,10 +13,12 @@ from ase.build import bulk
 from alignn_ff import testing
 from alignn_ff.errors import ConfigError, StructureError
 from alignn_ff.evaluate import Want, evaluate
-from alignn_ff.graph import AtomGraph
+from alignn_ff.graph import AtomGraph, edge_vectors
 from alignn_ff.io import from_ase
 from alignn_ff.models import Potential, build
+from alignn_ff.models.layers.attention import attend
 from alignn_ff.models.layers.features import _jarvis_table, atom_features
+from alignn_ff.models.ops import link
 from alignn_ff.neighbors import connect
 from tests.structures import ELEMENTS, SMALL
 from tests.tolerances import DERIVATIVE, FLOAT64
@@ -38,6 +40,9 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "name": "alignn_atomwise_pure_smooth", "radial_basis": "gaussian", "angular_basis": "cosine",
         "use_atomref": False, "smooth_cutoff_coeff": 0.0,
     },
+    "few_angles": {"lighten_edges": True, "backtracking": False, "inner_cutoff": 3.4},
+    "node_attention": {"conv_type": "n_alignn", "num_heads": 2},
+    "self_attention": {"conv_type": "t_alignn", "max_neighbors": 6},
     "smooth_fixed": {
         "name": "alignn_atomwise_pure_smooth", "radial_learnable": False, "angular_learnable": False,
         "radial_cutoff": 4.1,
@@ -164,9 +169,66 @@ def test_a_graph_of_other_angles_is_refused():
         evaluate(potential, graph._replace(angle_in=None, angle_out=None))
 
 
+def counted(potential: Potential, atoms: Atoms) -> set[tuple[int, int]]:
+    """Pairs of edges whose angles the network counts."""
+    graph = testing.build_graph(potential, atoms)
+    into, out, _ = potential._chains(graph, edge_vectors(graph))  # type: ignore[operator]
+    return set(zip(into.tolist(), out.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["alloy", "primitive_cell", "slab", "free_molecule"])
+def test_angles_that_lead_back_or_far_are_left_out(name):
+    """Against the positions of the outer atoms: a way back ends where it began, in the same image."""
+    atoms, fields = SMALL[name](), {"inner_cutoff": 3.4}
+    every = counted(legacy(), atoms)
+    vectors = edge_vectors(testing.build_graph(legacy(), atoms))
+    span = {pair: float((vectors[pair[0]] + vectors[pair[1]]).norm()) for pair in every}
+    back, near = ({pair for pair in every if span[pair] < reach} for reach in (1e-6, 3.4))
+    assert back and back < near and (near < every or name == "free_molecule")
+    assert counted(legacy(backtracking=False, **fields), atoms) == every - back
+    assert counted(legacy(lighten_edges=True, **fields), atoms) == near
+    assert counted(legacy(lighten_edges=True, backtracking=False, **fields), atoms) == near - back
+
+
+def test_angles_between_far_atoms_fade_out_in_sound_mode_and_jump_in_legacy():
+    fields = {"lighten_edges": True, "inner_cutoff": 3.4}
+    pair = Atoms("CuONi", positions=[[0.0, 0.0, 0.0], [1.5, 1.2, 0.0], [2.7, 0.3, 0.4]])
+    testing.check_smooth(model(**fields), pair, 3.4, limits=FLOAT64)
+    with pytest.raises(AssertionError, match="energy jump"):
+        testing.check_smooth(legacy(**fields), pair, 3.4, limits=FLOAT64)
+
+
+@pytest.mark.parametrize(("mode", "jumps"), [("sound", False), ("legacy", True)])
+@pytest.mark.parametrize("conv_type", ["n_alignn", "t_alignn"])
+def test_attention_is_continuous_at_the_cutoff_in_sound_mode_alone(conv_type, mode, jumps):
+    potential = model(mode=mode, conv_type=conv_type, num_heads=2)
+    pair = Atoms("CuNiO", positions=[[0.0, 0.0, 0.0], [1.0, 2.0, 3.0], [0.3, 1.9, 0.2]])
+    if jumps:
+        with pytest.raises(AssertionError, match="jump"):
+            testing.check_smooth(potential, pair, potential.cutoff, limits=FLOAT64)
+    else:
+        testing.check_smooth(potential, pair, potential.cutoff, limits=FLOAT64)
+
+
+@pytest.mark.parametrize("envelope", [None, torch.tensor([[1.0], [0.5], [1.0]], dtype=torch.float64)])
+def test_shares_of_attention(envelope):
+    """Two edges into the first node, one into the second: a softmax, or gates over one plus their sum."""
+    where = link(torch.tensor([1, 2, 0]), torch.tensor([0, 0, 1]), 3, envelope)
+    logits = torch.tensor([[0.3], [-0.2], [2000.0]], dtype=torch.float64)
+    found = attend(logits, where, 3).squeeze(1)
+    if envelope is None:
+        expected = [*torch.softmax(logits[:2, 0], 0).tolist(), 1.0]
+    else:
+        gates = (envelope * logits.sigmoid()).squeeze(1)
+        expected = [*(gates[:2] / (1 + gates[:2].sum())).tolist(), 0.5]
+    assert found.tolist() == pytest.approx(expected, abs=2e-8)
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
+        ({"num_heads": 2}, "num_heads is for conv_type n_alignn"),
+        ({"conv_type": "t_alignn", "num_heads": 5}, "multiple of num_heads"),
         ({"mode": "sound", "max_neighbors": 12}, "mode to legacy"),
         ({"mode": "sound", "neighbor_strategy": "k-nearest", "max_neighbors": 12}, "mode to legacy"),
         ({"mode": "sound", "lg_on_fly": False}, "lg_on_fly"),

@@ -157,7 +157,6 @@ def test_no_such_path_is_a_name_that_is_not_known(tmp_path):
         ({"extra_features": 6}, {}, "`extra_features` is 6"),
         ({"name": "alignn_atomwise_pure_smooth", "mlp_first": False}, {}, "`mlp_first` is False"),
         ({"conv_type": "t_alignn"}, {}, "`conv_type` is 't_alignn'"),
-        ({"lighten_edges": True}, {}, "`lighten_edges` is True"),
         ({"atom_input_features": 1}, {}, "`cgcnn` and atom_input_features 1 do not fit"),
         ({}, {"atom_features": "cfid"}, "`cfid` and atom_input_features 92"),
         ({}, {"neighbor_strategy": "voronoi"}, "cannot be honoured.*neighbor_strategy"),
@@ -167,6 +166,22 @@ def test_no_such_path_is_a_name_that_is_not_known(tmp_path):
 def test_models_that_are_not_understood_are_refused_in_words(model, top, said, tmp_path):
     with pytest.raises(CheckpointError, match=said):
         load_upstream(folder(tmp_path, model, **top))
+
+
+@pytest.mark.parametrize(
+    ("model", "top", "expected"),
+    [
+        ({"lighten_edges": True, "backtracking": False}, {"compute_line_graph": False}, (True, True)),
+        ({"lighten_edges": False, "backtracking": False}, {"compute_line_graph": False}, (False, False)),
+        ({"lighten_edges": True, "backtracking": False}, {"compute_line_graph": True}, (False, True)),
+        ({"lighten_edges": True}, {}, (False, True)),
+    ],
+)
+def test_fields_of_a_branch_count_where_its_model_found_the_angles(model, top, expected, tmp_path, caplog):
+    config = load_upstream(folder(tmp_path, model, **top)).potential.config
+    network = config["terms"][0] if config["name"] == "sum" else config
+    assert (network["lighten_edges"], network["backtracking"]) == expected
+    assert ("periodic images count" in caplog.text) == (expected != (False, True))
 
 
 def energy_of(path: Path, atoms: Atoms) -> float:

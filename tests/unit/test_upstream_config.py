@@ -42,7 +42,7 @@ MODEL = {
     "stress_multiplier": 1, "add_reverse_forces": True, "lg_on_fly": True, "batch_stress": True,
     "multiply_cutoff": False, "use_penalty": True, "extra_features": 0, "exponent": 5, "penalty_factor": 0.1,
     "penalty_threshold": 1, "additional_output_features": 0, "additional_output_weight": 0, "use_zbl": None,
-    "zbl_cutoff": 0.9, "conv_type": "alignn", "num_heads": 1,
+    "zbl_cutoff": 0.9, "conv_type": "alignn", "num_heads": 1, "lighten_edges": False, "backtracking": True,
 }  # fmt: skip
 """Every field of its force fields' model."""
 
@@ -51,7 +51,7 @@ OTHER: dict[str, Any] = {
     "classification_threshold": 0.1, "n_val": 3, "n_test": 3, "n_train": 9, "target_multiplication_factor": 2.0,
     "gpu_memory_fraction": 0.5, "lr_total_epochs": 99, "criterion": "mse", "optimizer": "sgd", "scheduler": "none",
     "n_early_stopping": 4, "three_body_cutoff": 3.0, "max_neighbors": 8, "train_ratio": 0.7, "link": "log",
-    "conv_type": "attention", "cutoff": 6.0, "use_zbl": True, "target": "other", "device": "auto",
+    "conv_type": "t_alignn", "cutoff": 6.0, "use_zbl": True, "target": "other", "device": "auto",
     "name": "alignn_atomwise_pure",
     "grad_multiplier": 1, "atom_input_features": 1, "use_cutoff_function": True, "multiply_cutoff": True,
 }  # fmt: skip
@@ -134,7 +134,7 @@ def test_stress_weighs_as_in_gpa(tmp_path):
         ({"neighbor_strategy": "voronoi"}, {}, "neighbor_strategy"),
         ({"criterion": "poisson"}, {}, "trained by l1 or mse"),
         ({"epcohs": 3}, {}, "did you mean `epochs`"),
-        ({}, {"lighten_edges": True}, "`model.lighten_edges` in an upstream config: the released upstream package"),
+        ({}, {"conv_type": "n_alignn", "num_heads": 5}, "multiple of num_heads"),
         ({}, {"link": "log"}, "an energy is unbounded"),
         ({}, {"atom_input_features": 1}, "atom_features cgcnn are 92 numbers"),
         ({}, {"name": "ealignn_atomwise"}, "`model.name` of an upstream config is 'ealignn_atomwise'"),

@@ -12,22 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alignn_ff.models.ops import Slots, edge_sum
-
-
-class Links(NamedTuple):
-    """How the nodes of a graph, or of its line graph, are linked.
-
-    Attributes:
-        src, dst: ends of each link [E], sorted by dst.
-        where: places of the links in the table of `ops`.
-        envelope: weight of each link [E, 1], zero at the cutoff; None for the published form, which has none.
-    """
-
-    src: Tensor
-    dst: Tensor
-    where: Slots
-    envelope: Tensor | None
+from alignn_ff.models.ops import Links
 
 
 class RBFExpansion(nn.Module):
@@ -61,7 +46,31 @@ class MLPLayer(nn.Module):
         return self.layer(x)
 
 
-class EdgeGatedConvolution(nn.Module):
+class Form(NamedTuple):
+    """What a convolution is made by.
+
+    Attributes:
+        features: F, of nodes and edges.
+        sound: whether links have an envelope, and the sums that messages are divided by a floor of order one.
+        norm: of nodes and edges.
+        heads: groups of features that attend each for itself.
+    """
+
+    features: int
+    sound: bool
+    norm: Norm = nn.LayerNorm
+    heads: int = 1
+
+
+class Convolution(nn.Module):
+    """Nodes listen to their neighbours, and the links between them remember how."""
+
+    def forward(self, nodes: Tensor, edges: Tensor, links: Links) -> tuple[Tensor, Tensor]:
+        """Nodes [N, F] and edges [E, F] after one round."""
+        raise NotImplementedError
+
+
+class EdgeGatedConvolution(Convolution):
     """Nodes listen to their neighbours through gates, and the edges remember the gates.
 
     m_e  = A x_src + B x_dst + C y_e,   s_e = f_e sigmoid(m_e)
@@ -70,43 +79,40 @@ class EdgeGatedConvolution(nn.Module):
 
     The published form has no envelope, f = 1, and a floor of 1e-6: every neighbour of one element then says the same
     V x, the gates cancel, and the geometry with them. With an envelope and a floor of order one they do not.
-
-    Args:
-        features: F, of nodes and edges.
-        floor: of the denominator.
-        norm: of nodes and edges.
     """
 
-    def __init__(self, features: int, floor: float, norm: Norm = nn.LayerNorm) -> None:
+    def __init__(self, form: Form) -> None:
         super().__init__()
-        self.floor = floor
+        features = form.features
+        self.floor = 1.0 if form.sound else 1e-6
         # In the order of the published state dict. `dst_update` acts on the source, `src_update` on the receiver.
         self.src_gate = nn.Linear(features, features)
         self.dst_gate = nn.Linear(features, features)
         self.edge_gate = nn.Linear(features, features)
-        self.bn_edges = norm(features)
+        self.bn_edges = form.norm(features)
         self.src_update = nn.Linear(features, features)
         self.dst_update = nn.Linear(features, features)
-        self.bn_nodes = norm(features)
+        self.bn_nodes = form.norm(features)
 
     def forward(self, nodes: Tensor, edges: Tensor, links: Links) -> tuple[Tensor, Tensor]:
-        """Nodes [N, F] and edges [E, F] after one round."""
-        message = self.src_gate(nodes).index_select(0, links.src) + self.dst_gate(nodes).index_select(0, links.dst)
-        message = message + self.edge_gate(edges)
+        message = links.meet(*self._said(nodes)) + self.edge_gate(edges)
         gate = message.sigmoid() if links.envelope is None else links.envelope * message.sigmoid()
-        value = self.dst_update(nodes).index_select(0, links.src)
-        heard = edge_sum(gate * value, links.where) / (edge_sum(gate, links.where) + self.floor)
+        heard = links.heard(self.dst_update(nodes), gate) / (links.total(gate) + self.floor)
         updated = functional.silu(self.bn_nodes(self.src_update(nodes) + heard))
         return nodes + updated, edges + functional.silu(self.bn_edges(message))
+
+    def _said(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """What nodes say to the gates of the edges out of them and into them, [N, F] each."""
+        return self.src_gate(nodes), self.dst_gate(nodes)
 
 
 class ALIGNNConvolution(nn.Module):
     """One round on the atom graph, then one on its line graph, whose nodes are the edges of the atom graph."""
 
-    def __init__(self, features: int, floor: float, norm: Norm = nn.LayerNorm) -> None:
+    def __init__(self, convolution: type[Convolution], form: Form) -> None:
         super().__init__()
-        self.node_update = EdgeGatedConvolution(features, floor, norm)
-        self.edge_update = EdgeGatedConvolution(features, floor, norm)
+        self.node_update = convolution(form)
+        self.edge_update = convolution(form)
 
     def forward(
         self, atoms: Tensor, edges: Tensor, angles: Tensor, bonds: Links, chains: Links
