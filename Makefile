@@ -2,9 +2,11 @@
 # make test   install, run the tests
 # make lint   install, ruff and mypy
 # Another interpreter: make demo PYTHON=python3.12. Options of pytest: make test PYTEST_ARGS="-k eos -x".
+# With the tests that need DGL (Python 3.11 or older): make test EXTRAS=test,dgl.
 
 PYTHON ?= python3
 VENV ?= .venv
+EXTRAS ?= test
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -15,12 +17,12 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS ?= 1
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 demo: $(VENV)/installed-demo
 	$(VENV)/bin/python examples/demo.py
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-$(EXTRAS)
 	$(VENV)/bin/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-dev
@@ -35,13 +37,13 @@ $(VENV)/installed-demo: $(INPUTS) | $(VENV)/bin/pip
 	$(call install,.)
 	@touch $@
 
-$(VENV)/installed-test: $(INPUTS) | $(VENV)/bin/pip
-	$(call install,.[test])
-	@touch $@ $(VENV)/installed-demo
-
 $(VENV)/installed-dev: $(INPUTS) | $(VENV)/bin/pip
 	$(call install,.[dev])
 	@touch $@ $(VENV)/installed-test $(VENV)/installed-demo
+
+$(VENV)/installed-%: $(INPUTS) | $(VENV)/bin/pip
+	$(call install,.[$*])
+	@touch $@ $(VENV)/installed-demo
 
 install = $(VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '$(1)'
 

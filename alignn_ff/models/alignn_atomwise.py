@@ -5,11 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 
 from alignn_ff.graph import AtomGraph
+from alignn_ff.models import ops_dgl
 from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig, CutoffFunction
 from alignn_ff.models.alignn_network import AlignnNetwork
 from alignn_ff.models.alignn_trunk import GaussianBases
 from alignn_ff.models.layers.chains import spans, ways_back
 from alignn_ff.models.layers.cutoff import polynomial_envelope
+from alignn_ff.models.ops import Links
 
 
 class SmoothedBases(GaussianBases):
@@ -53,6 +55,9 @@ class AlignnAtomwisePure(SmoothedBases, AlignnNetwork):
 
 
 class AlignnAtomwise(AlignnAtomwisePure):
-    """The same model under the name of upstream's implementation with DGL."""
+    """The same model, its sums over edges done by DGL where DGL is installed; see `ops_dgl`."""
 
     name = "alignn_atomwise"
+
+    def _link(self, src: Tensor, dst: Tensor, nodes: int, envelope: Tensor | None) -> Links:
+        return ops_dgl.link(src, dst, nodes, envelope)
