@@ -16,7 +16,7 @@ from alignn_ff.models.layers.features import WIDTHS
 from alignn_ff.pretrained.archive import CONFIG, WEIGHTS
 from alignn_ff.pretrained.generations import complete
 from alignn_ff.pretrained.publish_property import property_files
-from alignn_ff.pretrained.upstream import DGL, GRAPH, PURE, SHARED, describe, network_of
+from alignn_ff.pretrained.upstream import GRAPH, PURE, SHARED, SMOOTH, describe, network_of
 from alignn_ff.pretrained.upstream_property import ALIGNN
 
 _AS_ALWAYS = {
@@ -34,11 +34,14 @@ _AS_ALWAYS = {
 """Fields of upstream's model that are the same for every force field here; without some there are no forces."""
 
 _SPECIES_ROWS = 120
-"""Rows of the table that upstream's pure model keeps in its state dict."""
+"""Rows of the table that upstream's pure models keep in its state dict."""
 
 
 def save_upstream(folder: str | Path, model: Potential | PropertyModel, *, overwrite: bool = False) -> None:
-    """Write best_model.pt and config.json; upstream's calculator then says what `model` says.
+    """Write best_model.pt and config.json; upstream then says what `model` says.
+
+    Upstream's calculator refuses models by the name of alignn_atomwise_pure_smooth; its model class and trainer take
+    the files.
 
     Raises:
         CheckpointError: upstream has no such model: one in sound mode, with reference energies, scaled by element.
@@ -48,7 +51,7 @@ def save_upstream(folder: str | Path, model: Potential | PropertyModel, *, overw
         config, state = property_files(model)
     else:
         config, state = upstream_config(model), dict(network_of(model).state_dict())
-    if config["model"]["name"] == PURE:
+    if config["model"]["name"] in (PURE, SMOOTH):
         state = {"_species_table": torch.zeros(_SPECIES_ROWS, config["model"]["atom_input_features"]), **state}
     folder = prepare_folder(folder, reuse=overwrite)
     content = io.BytesIO()
@@ -70,10 +73,10 @@ def upstream_config(potential: Potential) -> dict[str, Any]:
     first = terms[0]
     network = first["potential"] if first["name"] == "legacy_gradient" else first
     others = {term["name"]: term for term in terms[1:]}
-    if network["name"] in (DGL, PURE) and network["mode"] == "legacy":  # what upstream's calculator reads
+    if network["name"] in SHARED and network["mode"] == "legacy":
         config = _config(network, others)
         config["model"] |= {
-            "energy_mult_natoms": first is network,
+            "energy_mult_natoms": first is network and network["name"] != SMOOTH,  # whose output is the total
             "force_mult_natoms": bool(outer.get("power", 0)),
             "grad_multiplier": -int(outer.get("factor", 1.0)),
         }
@@ -91,7 +94,6 @@ def _config(network: dict[str, Any], others: dict[str, dict[str, Any]]) -> dict[
     model = {
         "name": network["name"],
         "atom_input_features": WIDTHS[network["atom_features"]],
-        "three_body_cutoff": network["three_body_cutoff"] or network["cutoff"],
         **_AS_ALWAYS,
         "use_penalty": penalty is not None,
         **{name: network[name] for name in SHARED[network["name"]]},
@@ -99,9 +101,8 @@ def _config(network: dict[str, Any], others: dict[str, dict[str, Any]]) -> dict[
     if penalty is not None:
         model |= {"penalty_factor": penalty["factor"], "penalty_threshold": penalty["threshold"]}
     if network["name"] == PURE:
+        model["three_body_cutoff"] = network["three_body_cutoff"] or network["cutoff"]
         model |= {"use_zbl": zbl is not None} | ({} if zbl is None else {"zbl_cutoff": zbl["cutoff"]})
-    else:
-        del model["three_body_cutoff"]  # a field of the pure model alone
     return {
         "dataset": "user_data",
         "target": "target",

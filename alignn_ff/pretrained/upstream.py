@@ -34,7 +34,8 @@ _BASES = (
     _SIZES
     + "radial_basis angular_basis radial_cutoff smooth_cutoff_coeff radial_learnable angular_learnable use_atomref"
 ).split()
-SHARED = {DGL: _ENVELOPE, PURE: [*_ENVELOPE, "conv_type", "num_heads"], SMOOTH: _BASES}
+ATTENTION = ["conv_type", "num_heads"]
+SHARED = {DGL: _ENVELOPE, PURE: [*_ENVELOPE, *ATTENTION], SMOOTH: [*_BASES, *ATTENTION]}
 """Fields of each of upstream's models that are fields of ours."""
 GRAPH = "atom_features neighbor_strategy cutoff max_neighbors use_canonize".split()
 """Fields beside upstream's model that are fields of ours."""

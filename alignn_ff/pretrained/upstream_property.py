@@ -16,7 +16,7 @@ from alignn_ff.models import PropertyModel, build_property
 from alignn_ff.models.layers.features import known_elements
 from alignn_ff.pretrained.archive import Published, read_published
 from alignn_ff.pretrained.generations import complete_property
-from alignn_ff.pretrained.upstream import DGL, GRAPH, PURE, angles_of, check_fields, check_weights
+from alignn_ff.pretrained.upstream import ATTENTION, DGL, GRAPH, PURE, angles_of, check_fields, check_weights
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ ALIGNN = "alignn"
 SHARED = {
     ALIGNN: [*_SIZES, *_READOUT, "num_classes"],
     DGL: [*_SIZES, *_READOUT, *_ATOMWISE],
-    PURE: [*_SIZES, *_READOUT, *_ATOMWISE, "conv_type", "num_heads"],
+    PURE: [*_SIZES, *_READOUT, *_ATOMWISE, *ATTENTION],
 }
 """Fields of each of upstream's models that are fields of ours."""
 

@@ -78,8 +78,8 @@ def attend(logits: Tensor, links: Links, nodes: int) -> Tensor:
         weight = links.envelope * logits.sigmoid()
         return weight / (links.total(weight) + 1.0).index_select(0, links.dst)
     place = links.dst.unsqueeze(1).expand_as(logits)
-    # Taken off every logit, lest exponentials overflow; the shares do not depend on it.
-    largest = logits.new_full((nodes, logits.shape[1]), -math.inf).scatter_reduce(0, place, logits.detach(), "amax")
+    # Taken off every logit, lest exponentials overflow. But for the floor the shares do not depend on it.
+    largest = logits.new_full((nodes, logits.shape[1]), -math.inf).scatter_reduce(0, place, logits, "amax")
     weight = torch.exp(logits - largest.index_select(0, links.dst))
     return weight / (links.total(weight) + _PUBLISHED_FLOOR).index_select(0, links.dst)
 
