@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 import torch
 from ase import Atoms
-from ase.calculators.calculator import all_changes
 
-from alignn_ff.calculator.ase import AlignnFFCalculator
+from alignn_ff.calculator.ase import AlignnFFCalculator, split_results
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.evaluate import Prediction, evaluate
 from alignn_ff.graph import AtomGraph, to_device
@@ -43,24 +42,6 @@ class CommitteeCalculator(AlignnFFCalculator):
         if isinstance(model, str | Path):
             self.provenance["model"] = str(model)
         self.members = list(self.potential.members)  # type: ignore[arg-type]
-        self._spreads: list[dict[str, Any]] = []
-
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Fill `results` with every property of `atoms` and its spread; raises as `AlignnFFCalculator.calculate`."""
-        self._spreads = []
-        super().calculate(atoms, properties, system_changes)
-        self.results |= self._spreads[0]
-
-    def evaluate(self, structures: Sequence[Atoms], *, batch_edges: int = 200_000) -> list[dict[str, Any]]:
-        """As `AlignnFFCalculator.evaluate`, with the spreads beside the properties."""
-        self._spreads = []
-        results = super().evaluate(structures, batch_edges=batch_edges)
-        return [result | spread for result, spread in zip(results, self._spreads, strict=True)]
 
     def top_uncertain(
         self, structures: Sequence[Atoms], n: int = 10, *, by: Literal["forces", "energy"] = "forces"
@@ -79,7 +60,8 @@ class CommitteeCalculator(AlignnFFCalculator):
         order = sorted(range(len(spreads)), key=lambda place: -spreads[place])
         return [(place, spreads[place]) for place in order[:n]]
 
-    def _predict(self, graph: AtomGraph) -> Prediction:
+    def _answers(self, graph: AtomGraph) -> list[dict[str, Any]]:
+        """Results of each structure of a graph, with their spreads beside them."""
         there = to_device(graph, self.device)
         said = [evaluate(member, there) for member in self.members]  # type: ignore[arg-type]
         stacked = {
@@ -87,8 +69,9 @@ class CommitteeCalculator(AlignnFFCalculator):
             for name in Prediction._fields
             if getattr(said[0], name) is not None
         }
-        self._spreads += _spreads(stacked, graph)
-        return Prediction(**{name: values.mean(0) for name, values in stacked.items()})
+        mean = Prediction(**{name: values.mean(0) for name, values in stacked.items()})
+        spreads = _spreads(stacked, graph)
+        return [result | spread for result, spread in zip(split_results(mean, graph), spreads, strict=True)]
 
 
 def load_committee(model: str | Path | Potential | Sequence[str | Path | Potential]) -> Committee:

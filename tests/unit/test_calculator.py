@@ -132,10 +132,43 @@ def test_batch_equals_single_for_mixed_structures(potential):
                 assert np.allclose(results[key], alone.results[key], atol=1e-9), key
 
 
-def test_batch_packs_many_structures_into_few_graphs(potential, monkeypatch):
+@pytest.fixture
+def set_threads():
+    """Sets the threads of torch until the end of the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_batch_packs_many_structures_into_few_graphs_one_a_thread_at_least(
+    potential, monkeypatch, set_threads, threads
+):
     calls = count_predictions(monkeypatch)
-    AlignnFFCalculator(potential).evaluate([rattled(seed) for seed in range(6)])
-    assert len(calls) == 1
+    structures = [rattled(seed) for seed in range(6)]
+    set_threads(threads)
+    AlignnFFCalculator(potential).evaluate(structures)
+    assert calls == [len(structures[0]) * 6 // threads] * threads
+
+
+def test_packs_side_by_side_equal_serial_ones(potential, set_threads):
+    """Each pack by itself is the same work; who does it, and when, makes no difference to the last bit."""
+    structures = [rattled(seed) for seed in range(5)] + [molecule("H2O"), bulk("Al")]
+    calculator = AlignnFFCalculator(potential)
+    set_threads(1)
+    serial = calculator.evaluate(structures, batch_edges=1)
+    set_threads(3)
+    for results, alone in zip(calculator.evaluate(structures, batch_edges=1), serial, strict=True):
+        assert results["energy"] == alone["energy"] and np.array_equal(results["forces"], alone["forces"])
+    assert torch.get_num_threads() == 3
+
+
+def test_what_is_wrong_with_one_structure_is_said_side_by_side_too(potential, set_threads):
+    set_threads(3)
+    structures = [rattled(seed) for seed in range(5)]
+    with pytest.raises(UnknownElementError, match="structure 3"):
+        AlignnFFCalculator(potential).evaluate([*structures[:3], bulk("Fe"), *structures])
+    assert torch.get_num_threads() == 3
 
 
 def test_float32_is_near_float64_and_the_callers_potential_stays_as_it_is(potential):
