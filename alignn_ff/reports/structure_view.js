@@ -169,7 +169,7 @@ class StructureView {
 function sceneOf(frame, set, data, choice) {
   const inverse = inverted(frame.cell), x = Float32Array.from(frame.x);
   if (choice.wrap) wrap(x, frame, inverse);
-  const first = set.frames[0], fixed = set.steady && !choice.wrap; // images that come and go would flicker
+  const first = set.frames[0], fixed = set.moving && !choice.wrap; // images that come and go would flicker
   const places = !choice.faces ? Array.from({ length: x.length / 3 }, (_, n) => [n, 0, 0, 0])
     : fixed ? (set.images ??= imagesOf(first, first.x, inverted(first.cell))) : imagesOf(frame, x, inverse);
   const at = new Float32Array(3 * places.length);

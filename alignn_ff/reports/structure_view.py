@@ -36,15 +36,17 @@ class Frame(NamedTuple):
 
 
 class FrameSet(NamedTuple):
-    """Structures that belong together, such as the frames of a trajectory, at first shown at frame `shown`.
+    """Structures that belong together, at first shown at frame `shown`.
 
-    `note` says what a reader should know of them, for example that others were left out.
+    `moving` are the same atoms on their way: images at faces of the cell follow them, where those of other structures
+    are sought anew in each. `note` says what a reader should know, for example that some were left out.
     """
 
     name: str
     frames: Sequence[Frame]
     shown: int = 0
     note: str = ""
+    moving: bool = False
 
 
 def structure_view(sets: Sequence[FrameSet], elements: Mapping[str, Element]) -> str:
@@ -107,7 +109,7 @@ def _data(sets: Sequence[FrameSet], elements: Mapping[str, Element]) -> dict[str
                 "name": one.name,
                 "shown": one.shown,
                 "note": one.note,
-                "steady": len({tuple(frame.symbols) for frame in one.frames}) == 1,
+                "moving": one.moving,
                 "frames": [_frame(frame, number[tuple(frame.symbols)]) for frame in one.frames],
             }
             for one in sets

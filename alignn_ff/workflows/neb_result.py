@@ -58,6 +58,10 @@ class NEBResult(WorkflowResult):
         found: dict[str, Atoms | Sequence[Atoms]] = {"path": self.images}
         return found if self.saddle_image is None else found | {"saddle": self.atoms}
 
+    def titles(self) -> Mapping[str, Sequence[str]]:
+        """The images by their numbers."""
+        return {"path": [f"image {number}" for number in range(len(self.images))]}
+
     def tables(self) -> Mapping[str, Table]:
         """Energy along the path, and the steps."""
         return {"path": self.path, "convergence": self.history}

@@ -35,7 +35,7 @@ def structure_set(
     """Structures that a result holds, the first of them where there are too many.
 
     Args:
-        titles: a name for each of `frames`; by default its formula.
+        titles: a name for each of `frames`; by default formula and place.
         shown: the one that is shown at first.
     Returns:
         None where one of them is too large to be drawn.
@@ -44,9 +44,7 @@ def structure_set(
     if largest > LARGEST:
         return None
     kept = frames[: _most_frames(largest)]
-    names = titles or [atoms.get_chemical_formula() for atoms in frames]
-    places = [f" ({n + 1} of {len(frames)})" if len(frames) > 1 else "" for n in range(len(kept))]
-    drawn = [_frame(atoms, names[n] + places[n]) for n, atoms in enumerate(kept)]
+    drawn = [_frame(atoms, titles[n] if titles else _place(atoms, n, len(frames))) for n, atoms in enumerate(kept)]
     place = next((n for n, atoms in enumerate(kept) if atoms is shown), 0)
     note = "" if len(kept) == len(frames) else f"The first {len(kept)} of {len(frames)} structures."
     return FrameSet(name, drawn, place, note)
@@ -58,35 +56,32 @@ def trajectory_set(path: Path) -> FrameSet | None:
     Returns:
         None where the file holds no frame, or the atoms are too many to be drawn.
     """
-    count, atoms = _size(path)
-    if count == 0 or atoms > LARGEST:
-        return None
+    with path.open("rb") as file:
+        atoms = int(file.readline() or 0)
+        if not 0 < atoms <= LARGEST:
+            return None
+        lines = 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    count = lines // (atoms + 2)
     stride = max(1, math.ceil(count / _most_frames(atoms)))
     begin = (count - 1) % stride  # so that the last one is among them
     kept = read_frames(path, f"{begin}::{stride}")
     drawn = [_frame(one, f"frame {begin + n * stride} of {count - 1}") for n, one in enumerate(kept)]
     note = "" if stride == 1 else f"One frame in {stride} of the {count} in {path.name}."
-    return FrameSet(path.stem, drawn, len(drawn) - 1, note)
+    return FrameSet(path.stem, drawn, len(drawn) - 1, note, moving=True)
 
 
 def _most_frames(atoms: int) -> int:
     return max(1, min(MOST_FRAMES, MOST_POSITIONS // atoms))
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """How many frames an extxyz file holds, and of how many atoms."""
-    with path.open("rb") as file:
-        first = file.readline()
-        if not first:
-            return 0, 0
-        atoms = int(first)
-        lines = 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    return lines // (atoms + 2), atoms
-
-
 def _element(number: int) -> Element:
     red, green, blue = (round(255 * part) for part in jmol_colors[number])
     return Element(f"#{red:02x}{green:02x}{blue:02x}", float(covalent_radii[number]))
+
+
+def _place(atoms: Atoms, number: int, count: int) -> str:
+    formula = atoms.get_chemical_formula()
+    return f"{formula} ({number + 1} of {count})" if count > 1 else formula
 
 
 def _frame(atoms: Atoms, name: str) -> Frame:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from importlib.resources import files
 from io import BytesIO
 
 import numpy as np
@@ -94,7 +95,7 @@ def view_of_two():
     one = Frame(["Cu", "Na"], [[0.0, 0, 0], [1.5, -2.25, 1e-3]], np.eye(3), [True] * 3, [True, True, False], "one")
     two = one._replace(positions=np.ones((2, 3)), label="two")
     elements = {"Cu": Element("#c88033", 1.32), "Na": Element("#ab5cf2", 1.66)}
-    return structure_view([FrameSet("path", [one, two], 1), FrameSet("end", [two])], elements)
+    return structure_view([FrameSet("path", [one, two], 1, moving=True), FrameSet("end", [two])], elements)
 
 
 def test_the_page_allows_its_own_script_alone(tmp_path):
@@ -112,7 +113,7 @@ def test_structures_arrive_as_they_are():
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', text, re.DOTALL).group(1))
     path, end = data["sets"]
     assert [one["name"] for one in data["sets"]] == ["path", "end"] and len(path["frames"]) == 2
-    assert path["shown"] == 1 and path["steady"] and end["shown"] == 0
+    assert path["shown"] == 1 and path["moving"] and not end["moving"] and end["shown"] == 0
     frame = path["frames"][0]
     found = np.frombuffer(base64.b64decode(frame["positions"]), "<f4").reshape(-1, 3)
     assert np.allclose(found, [[0, 0, 0], [1.5, -2.25, 1e-3]], atol=1e-6)
@@ -144,3 +145,21 @@ def test_every_kind_of_curve_has_a_panel_per_subject():
         {"dimers": {"a": {"distance_a": np.arange(3.0), "energy_ev": np.arange(3.0)}}},
     )
     assert sum("<img" in part for part in parts) == 2
+
+
+def luminance(colour):
+    """Relative luminance of WCAG 2."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return np.dot([0.2126, 0.7152, 0.0722], linear)
+
+
+def test_text_can_be_read_by_day_and_by_night():
+    style = files("alignn_ff.reports").joinpath("page.css").read_text(encoding="utf-8")
+    for palette in re.findall(r":root \{(.*?)\}", style, re.DOTALL):
+        colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", palette))
+        pairs = [(ink, paper) for ink in ("text", "muted", "pass", "warn", "fail") for paper in ("paper", "card")]
+        for ink, paper in [*pairs, ("text", "warn-paper"), ("text", "fail-paper")]:
+            low, high = sorted(luminance(colours[name]) for name in (ink, paper))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, paper)  # level AA
+    assert style.count(":root {") == 2
