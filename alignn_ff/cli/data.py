@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from alignn_ff.cli.labels import EnergyKey, Files, ForcesKey, StressKey, StressUnit
+from alignn_ff.cli.references import references
 
 if TYPE_CHECKING:
     from alignn_ff.data.sources import Sample
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app.command()(references)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace the file if it exists.")]

@@ -8,7 +8,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
+from ase.io import read, write
 from typer.testing import CliRunner
 
 from alignn_ff.cli.main import app
@@ -99,3 +99,19 @@ def test_models_are_listed_with_card_and_path():
     assert name in call("models", "list")
     assert "mlearn" in call("models", "info", name)
     assert call("models", "path", name).strip().endswith(".safetensors")
+
+
+def test_reference_energies_on_the_command_line(folder):
+    frames = read("frames.extxyz", index=":")
+    lowest = min(atoms.get_potential_energy() for atoms in frames) / 4
+    found = json.loads(call("data", "references", "frames.extxyz", "--compound=Cu4", "--json"))
+    assert found["energies"] == pytest.approx({"Cu": lowest}) and found["method"] == "reference_compounds"
+    mean = sum(atoms.get_potential_energy() for atoms in frames) / sum(map(len, frames))
+    assert f"{mean:.6f}" in call("data", "references", "frames.extxyz")
+    for atoms in frames:
+        atoms.symbols[:2] = "Ni"
+    write("alloy.extxyz", frames)
+    assert "do not determine the reference energies of cu ni" in call("data", "references", "alloy.extxyz").lower()
+    fixed = json.loads(call("data", "references", "alloy.extxyz", "--fix", "Ni=-1.5", "--json"))
+    assert fixed["undetermined"] == [] and fixed["energies"]["Cu"] == pytest.approx(2 * mean + 1.5)
+    assert "say H=-13.6" in call("data", "references", "alloy.extxyz", "--fix", "Ni", code=2)
