@@ -26,6 +26,8 @@ PANELS = (
     Panel("energy_mae_mev_per_atom", "Energy MAE (meV/atom)"),
     Panel("force_mae_mev_per_a", "Force MAE (meV/Å)"),
     Panel("stress_mae_gpa", "Stress MAE (GPa)"),
+    Panel("mae", "MAE"),
+    Panel("accuracy", "Accuracy"),
     Panel("learning_rate", "Learning rate"),
 )
 
@@ -40,8 +42,8 @@ def learning_curve_figure(history: Sequence[Mapping[str, float | int | None]]) -
 
     Args:
         history: one row per epoch with `epoch` and any of `train_loss`, `valid_loss`,
-            `valid_energy_mae_mev_per_atom`, `valid_force_mae_mev_per_a`, `valid_stress_mae_gpa` (and their
-            `train_` twins), `learning_rate`.
+            `valid_energy_mae_mev_per_atom`, `valid_force_mae_mev_per_a`, `valid_stress_mae_gpa`, `valid_mae`,
+            `valid_accuracy` (and their `train_` twins), `learning_rate`.
     Raises:
         DataError: nothing in the history can be drawn.
     """

@@ -40,8 +40,13 @@ class PropertyTrainConfig(Strict):
     random_seed: int = Field(default=123, description="of the initial weights, the order of batches and the split")
 
     model: dict[str, Any] = Field(default_factory=lambda: {"name": "alignn"})
-    criterion: Literal["mse", "l1"] = Field(
-        default="mse", description="of values; classes and zero-inflated values have their likelihood"
+    criterion: Literal["mse", "l1", "huber", "poisson", "zig"] = Field(
+        default="mse",
+        description="of values; poisson: of counts, with model.link log; zig: the likelihood of model.zero_inflated, "
+        "which such a model has in any case, as classes have theirs",
+    )
+    normalize_graph_level_loss: bool = Field(
+        default=False, description="divide errors by the number of atoms: for values that grow with a structure"
     )
 
     epochs: int = Field(default=300, ge=1)
@@ -96,6 +101,13 @@ class PropertyTrainConfig(Strict):
             raise ValueError(
                 "model.extra_features and extra_features_key go together: how many numbers, and their name"
             )
+        plain = not (self.model["classification"] or self.model["zero_inflated"])
+        if self.criterion == "poisson" and (self.model["link"] != "log" or not plain):
+            raise ValueError("criterion poisson is that of a positive mean; set model.link to log, and no classes")
+        if self.criterion == "zig" and not self.model["zero_inflated"]:
+            raise ValueError("criterion zig is for values many of which are zero; set model.zero_inflated")
+        if self.normalize_graph_level_loss and (self.criterion == "poisson" or not plain):
+            raise ValueError("normalize_graph_level_loss divides errors of values; a likelihood has none")
         if self.ema_decay and self.model["name"] == "alignn":
             raise ValueError("ema_decay averages weights, not the statistics of BatchNorm; leave it at 0 for `alignn`")
         return self

@@ -129,6 +129,10 @@ def _label(one: Labelled, config: PropertyTrainConfig) -> Tensor:
             f"{where}: its label is {float(label):g}; expected a class from 0 to {model['num_classes'] - 1}. Set "
             "model.num_classes, or classification_threshold to make two classes of values."
         )
+    if config.criterion == "poisson":
+        if bool((label < 0).any()):
+            raise DataError(f"{where}: its label is {label.tolist()}; criterion poisson is for counts, 0 or more.")
+        return label
     least = {"log": "positive", "logit": "between 0 and 1"}.get(model["link"])
     inside = bool(((label > 0) & ((label < 1) | (model["link"] == "log"))).all())
     if (least and not inside) or (model["zero_inflated"] and bool((label < 0).any())):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import math
@@ -21,16 +19,15 @@ from alignn_ff.data.split import save_split
 from alignn_ff.device import choose_device
 from alignn_ff.errors import CheckpointError, RunawayError
 from alignn_ff.files import atomic_path, output_folder, write_text
-from alignn_ff.graph import edge_vectors
+from alignn_ff.graph import atom_counts, edge_vectors
 from alignn_ff.models import PropertyModel, Scores
 from alignn_ff.progress import track
-from alignn_ff.reports.figure import save_figure
-from alignn_ff.reports.parity import parity_figure
 from alignn_ff.training.interrupt import Interrupt, interruptible
 from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
 from alignn_ff.training.property_config import PropertyTrainConfig
 from alignn_ff.training.property_data import Part, PreparedProperty, prepare_property
 from alignn_ff.training.property_loss import property_errors, property_loss
+from alignn_ff.training.property_outcome import predicted_part, write_property_reports
 from alignn_ff.training.record import check_same, write_state
 from alignn_ff.training.sampling import epoch_generator
 
@@ -104,7 +101,7 @@ def predict_part(model: PropertyModel, part: Part, budget: Budget, device: torch
     """Predicted values of every structure of a part, [n, K]."""
     model.eval()
     with torch.no_grad():
-        found = [_scores(model, part, batch, device)[0].value for batch in part.batches(budget)]
+        found = [_scores(model, part, batch, device).scores.value for batch in part.batches(budget)]
     return torch.cat(found).cpu().numpy()
 
 
@@ -137,9 +134,8 @@ def _epoch(run: _Run, interrupt: Interrupt) -> float | None:
 
 
 def _step(run: _Run, model: PropertyModel, batch: list[int]) -> float:
-    config, optim = run.config, run.optim
-    scores, labels = _scores(model, run.data.train, batch, run.device)
-    loss = property_loss(scores, labels, model.kind, config.criterion, run.data.scale.to(run.device))
+    optim = run.optim
+    loss, _ = _loss(run, run.data.train, batch)
     if not bool(torch.isfinite(loss)):
         raise RunawayError(
             f"the loss is {float(loss)} in epoch {run.progress.epoch + 1}; the models of the epoch before are kept in "
@@ -147,17 +143,33 @@ def _step(run: _Run, model: PropertyModel, batch: list[int]) -> float:
         )
     optim.optimizer.zero_grad()
     loss.backward()
-    if config.gradient_clip is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    if run.config.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), run.config.gradient_clip)
     optim.optimizer.step()
     step_schedule(optim.schedule)
     optim.average.update(model)
     return loss.item()
 
 
-def _scores(model: PropertyModel, part: Part, batch: list[int], device: torch.device) -> tuple[Scores, torch.Tensor]:
+class _Seen(NamedTuple):
+    """Scores of a batch beside its labels [G, K] and the atoms of each structure [G]."""
+
+    scores: Scores
+    labels: torch.Tensor
+    atoms: torch.Tensor
+
+
+def _scores(model: PropertyModel, part: Part, batch: list[int], device: torch.device) -> _Seen:
     graph, labels, extra = part.batch(batch, device)
-    return model(graph, edge_vectors(graph).to(model.dtype), extra), labels
+    return _Seen(model(graph, edge_vectors(graph).to(model.dtype), extra), labels, atom_counts(graph))
+
+
+def _loss(run: _Run, part: Part, batch: list[int]) -> tuple[torch.Tensor, Scores]:
+    model, config = run.data.model, run.config
+    scores, labels, atoms = _scores(model, part, batch, run.device)
+    scale = run.data.scale.to(run.device)
+    scale = scale * atoms[:, None] if config.normalize_graph_level_loss else scale
+    return property_loss(scores, labels, model.kind, config.criterion, scale), scores
 
 
 def _close_epoch(run: _Run, train_loss: float) -> dict[str, Any]:
@@ -190,8 +202,7 @@ def _validate(run: _Run) -> dict[str, float]:
     losses, values = [], []
     with torch.no_grad():
         for batch in part.batches(run.budget):
-            scores, labels = _scores(model, part, batch, run.device)
-            loss = property_loss(scores, labels, model.kind, run.config.criterion, run.data.scale.to(run.device))
+            loss, scores = _loss(run, part, batch)
             losses.append(loss.item() * len(batch))
             values.append(scores.value.cpu())
     errors = property_errors(torch.cat(values).numpy(), part.labels.numpy(), model.kind, run.data.baseline.numpy())
@@ -200,24 +211,14 @@ def _validate(run: _Run) -> dict[str, float]:
 
 def _report(run: _Run) -> None:
     """Errors and predictions of the best model on validation and test data."""
-    best = load_property_checkpoint(run.folder / "best_model.safetensors").model.to(run.device)
-    for name, part in (("validation", run.data.val), ("test", run.data.test)):
-        if not len(part.labels):
-            continue
-        values, labels = predict_part(best, part, run.budget, run.device), part.labels.numpy()
-        errors = property_errors(values, labels, best.kind, run.data.baseline.numpy())
-        write_text(run.folder / f"{name}_errors.json", json.dumps(errors, indent=1))
-        table = io.StringIO()
-        writer = csv.writer(table)
-        numbers = [str(k) if values.shape[1] > 1 else "" for k in range(values.shape[1])]
-        targets = [f"target{k if labels.shape[1] > 1 else ''}" for k in range(labels.shape[1])]
-        writer.writerow(["id", *targets, *(f"prediction{n}" for n in numbers)])
-        for sample, label, value in zip(part.data.samples, labels, values, strict=True):
-            writer.writerow([sample.key, *label.tolist(), *value.tolist()])
-        write_text(run.folder / f"prediction_results_{name}_set.csv", table.getvalue())
-        if best.kind != "classes":
-            figure = parity_figure(labels, values, best.target, best.unit)
-            save_figure(figure, run.folder / f"{name}_parity.png")
+    best = load_property_checkpoint(run.folder / "best_model.safetensors")
+    model, baseline = best.model.to(run.device), run.data.baseline.numpy()
+    parts = [
+        predicted_part(name, part, predict_part(model, part, run.budget, run.device), model.kind, baseline)
+        for name, part in (("validation", run.data.val), ("test", run.data.test))
+        if len(part.labels)
+    ]
+    write_property_reports(run.folder, best, parts, run.progress.rows, run.config)
 
 
 def _save(run: _Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,17 +12,26 @@ from torch.nn import functional
 from alignn_ff.models import Scores
 from alignn_ff.models.property import Kind
 
+ERROR_COSTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "l1": functional.l1_loss,
+    "huber": functional.huber_loss,
+}
+"""Criterion: mean cost of scaled errors beside zeros."""
+
 
 def property_loss(scores: Scores, labels: Tensor, kind: Kind, criterion: str, scale: Tensor) -> Tensor:
     """How unlikely the labels are.
 
-    Values: mean square or absolute error. Classes: negative log-likelihood. Values many of which are zero: that of
-    being zero or not, and for the others that of an exponential distribution, y/μ + ln μ.
+    Values: mean square or absolute error, or Huber's between them, square up to one `scale`; counts: that of a Poisson
+    distribution, μ - y ln μ + ln y!. Classes: negative log-likelihood. Values many of which are zero: that of being
+    zero or not, and for the others that of a gamma distribution, y/μ + ln μ, whose shape does not move the mean it
+    asks for (McCullagh, Nelder, Generalized Linear Models, 1989, ch. 6 and 8).
 
     Args:
         labels: [G, K] values, or [G, 1] numbers of classes.
-        criterion: "mse" or "l1", of values.
-        scale: of each value [K], in which errors of values are counted.
+        criterion: "mse", "l1", "huber" or "poisson", of values.
+        scale: of each value [K], or of each structure and value [G, K], in which errors of values are counted.
     """
     labels = labels.to(scores.raw.dtype)
     if kind == "classes":
@@ -31,8 +42,11 @@ def property_loss(scores: Scores, labels: Tensor, kind: Kind, criterion: str, sc
         whether = functional.binary_cross_entropy_with_logits(logit, there.to(logit.dtype))
         size = torch.where(there, labels * torch.exp(-log_mean) + log_mean, 0.0).mean()
         return whether + size
+    if criterion == "poisson":
+        log_mean = scores.value.clamp(min=torch.finfo(labels.dtype).tiny).log()
+        return (scores.value - labels * log_mean + torch.lgamma(labels + 1.0)).mean()
     error = (scores.value - labels) / scale
-    return error.square().mean() if criterion == "mse" else error.abs().mean()
+    return ERROR_COSTS[criterion](error, torch.zeros_like(error))
 
 
 def property_errors(values: np.ndarray, labels: np.ndarray, kind: Kind, baseline: np.ndarray) -> dict[str, float]:

@@ -51,6 +51,10 @@ WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "progress": (True, _UNUSED),
     "log_tensorboard": (False, _UNUSED),
     "normalize_graph_level_loss": (False, "energies are compared per atom in any case"),
+    "standard_scalar_and_pca": (
+        False,
+        "energies are standardised in any case, by reference energies and scales of the elements; upstream has no PCA",
+    ),
     "write_predictions": (True, "errors and parity plots are always written"),
     "compute_line_graph": (True, "angles are found with the edges in any case"),
     "deterministic": (False, "runs on the CPU repeat bit for bit in any case"),
@@ -73,7 +77,6 @@ ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "data_parallel": ((False,), "one process trains a model"),
     "resume_checkpoint": ((False,), "give --resume on the command line"),
     "optimizer": (("adamw",), "the optimizer is AdamW"),
-    "standard_scalar_and_pca": ((False,), "reference energies of the elements take its place"),
 }
 """Field: the values that mean what is done here, and why it is nothing else."""
 

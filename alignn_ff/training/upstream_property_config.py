@@ -23,18 +23,20 @@ from alignn_ff.training.upstream_fields import (
 _MARKS = {"neighbor_strategy", "atom_features", "id_tag", "dataset", "version"}
 """Fields at the top of upstream's configs that ours of a property lack."""
 
-_HONOURED = ("classification_threshold", "target_multiplication_factor")
+_HONOURED = ("classification_threshold", "target_multiplication_factor", "normalize_graph_level_loss")
 """Fields that mean something for a property, and nothing for a force field."""
 
 _ONE_VALUE = {
     **{name: rule for name, rule in ONE_VALUE.items() if name not in _HONOURED},
     "use_amp": ((False,), "there is no mixed precision"),
-    "standard_scalar_and_pca": ((False,), "labels are standardised by mean and spread of the training part"),
-    "criterion": (("mse", "l1"), "values are learnt by mse or l1; where many are zero, by model.zero_inflated"),
+    "criterion": (("mse", "l1", "poisson", "zig"), "upstream has no other"),
 }
 _WITHOUT_EFFECT = {
-    **WITHOUT_EFFECT,
-    "normalize_graph_level_loss": (False, "it has no effect in upstream ALIGNN either"),
+    **{name: rule for name, rule in WITHOUT_EFFECT.items() if name not in _HONOURED},
+    "standard_scalar_and_pca": (
+        False,
+        "values are standardised in any case, by mean and spread of the training part; upstream has no PCA",
+    ),
 }
 
 _NETWORK = (
@@ -84,6 +86,10 @@ def from_upstream_property(fields: Mapping[str, Any], folder: Path) -> dict[str,
         found["data"] = data_beside(folder, fields)
     network = {name: model[name] for name in _NETWORK if name in model}
     found["model"] = {"mode": "legacy", **network, **graph_of(filled, model)}
+    if fields.get("criterion") == "zig":  # upstream asks for both, and for the link that ours has within
+        found["model"] |= {"zero_inflated": True, "link": "identity"}
+    if fields.get("criterion") == "poisson":
+        found["model"].setdefault("link", "log")
     if "classification_threshold" in found:  # upstream makes a classifier of the model then
         found["model"]["classification"] = True
     if network.get("extra_features"):

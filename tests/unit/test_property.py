@@ -178,6 +178,34 @@ def test_losses_of_values_count_in_spreads():
     args = (Scores(found, found), labels, "values")
     assert float(property_loss(*args, "mse", torch.tensor([1.0, 10.0]))) == pytest.approx((1 + 4) / 2)
     assert float(property_loss(*args, "l1", torch.tensor([1.0, 10.0]))) == pytest.approx((1 + 2) / 2)
+    assert float(property_loss(*args, "huber", torch.tensor([1.0, 10.0]))) == pytest.approx((0.5 + 1.5) / 2)
+    each = torch.tensor([[0.5, 20.0]])  # of each structure and value
+    assert float(property_loss(*args, "l1", each)) == pytest.approx((2 + 1) / 2)
+
+
+def test_poisson_costs_what_its_likelihood_says():
+    from scipy.stats import poisson
+
+    counts, mean = np.array([0.0, 1.0, 4.0, 30.0]), np.array([0.5, 1.5, 3.0, 33.0])
+    found = torch.tensor(mean)[:, None].requires_grad_()
+    loss = property_loss(Scores(found, found), torch.tensor(counts)[:, None], "values", "poisson", torch.ones(1))
+    assert loss.item() == pytest.approx(-poisson.logpmf(counts, mean).mean(), rel=1e-12)
+    (slope,) = torch.autograd.grad(loss, found)
+    assert slope[:, 0].numpy() == pytest.approx((1 - counts / mean) / 4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"criterion": "poisson"}, "set model.link to log"),
+        ({"criterion": "poisson", "model": {"classification": True}}, "set model.link to log, and no classes"),
+        ({"criterion": "zig"}, "set model.zero_inflated"),
+        ({"normalize_graph_level_loss": True, "model": {"zero_inflated": True}}, "a likelihood has none"),
+    ],
+)
+def test_criteria_that_do_not_fit_the_model(tmp_path, fields, said):
+    with pytest.raises(ConfigError, match=said):
+        settings(tmp_path, **fields)
 
 
 def test_area_under_the_curve_is_the_share_of_pairs_in_order():
@@ -310,6 +338,11 @@ def test_formation_energies_are_learnt(tmp_path):
     again = predict_property(tmp_path / "run" / "best_model.safetensors", [atoms], device="cpu")
     assert float(again[0, 0]) == pytest.approx(float(prediction), abs=1e-5)
     assert float(label) == pytest.approx(compounds(60)[int(name.removeprefix("s"))][1])
+    page = (tmp_path / "run" / "report.html").read_text()
+    worst = max(lines[1:], key=lambda line: abs(float(line.split(",")[1]) - float(line.split(",")[2])))
+    shown = page[page.index("Worst structures, test") :]
+    assert shown[shown.index("<tbody>") :].index(f">{worst.split(',')[0]}<") < 40  # the first line of its table
+    assert f"{found['mae']:.4g}" in page and page.count("data:image/png") == 3
 
 
 def test_classes_and_several_values_are_learnt(tmp_path):
@@ -324,6 +357,28 @@ def test_classes_and_several_values_are_learnt(tmp_path):
     train_property(settings(write_json(tmp_path, several), model={"output_features": 2}), overwrite=True)
     found = errors(tmp_path)
     assert 3 * found["mae"] < found["baseline_mae"]
+
+
+def test_counts_are_learnt(tmp_path):
+    rows = [(atoms, round(np.exp(-label))) for atoms, label in compounds(48)]
+    config = settings(write_json(tmp_path, rows), criterion="poisson", model={"link": "log"})
+    train_property(config)
+    found = errors(tmp_path)
+    assert 3 * found["mae"] < found["baseline_mae"]
+    write_json(tmp_path, [(atoms, count - 3) for atoms, count in rows])
+    with pytest.raises(DataError, match="criterion poisson is for counts, 0 or more"):
+        train_property(config, overwrite=True)
+
+
+def test_errors_of_values_that_grow_count_by_their_atoms(tmp_path):
+    """A batch of crystals of two atoms, before anything was learnt: half the cost."""
+    data = write_json(tmp_path, compounds(12))
+    costs = []
+    for by_atoms in (False, True):
+        config = settings(data, criterion="l1", normalize_graph_level_loss=by_atoms, epochs=1, batch_size=12)
+        train_property(config, overwrite=by_atoms)
+        costs.append(json.loads((tmp_path / "run" / "history.jsonl").read_text())["train_loss"])
+    assert costs[1] == pytest.approx(costs[0] / 2, rel=1e-6)
 
 
 def test_a_resumed_run_is_one_never_interrupted(tmp_path, monkeypatch):

@@ -80,6 +80,15 @@ def test_a_threshold_makes_a_classifier(tmp_path):
     assert found.classification_threshold == 0.1 and found.model["classification"]
 
 
+def test_likelihoods_of_upstream_bring_what_they_need(tmp_path):
+    zig = load(tmp_path, {**PROPERTY_TOP, "criterion": "zig"}, {**MODEL, "link": "log"})
+    assert (zig.criterion, zig.model["zero_inflated"], zig.model["link"]) == ("zig", True, "identity")
+    counts = load(tmp_path, {**PROPERTY_TOP, "criterion": "poisson"}, {"name": "alignn"})
+    assert (counts.criterion, counts.model["link"]) == ("poisson", "log")
+    with pytest.raises(ConfigError, match=r"criterion poisson is that of a positive mean; set model\.link to log"):
+        load(tmp_path, {**PROPERTY_TOP, "criterion": "poisson"}, MODEL)
+
+
 def test_extra_features_are_called_as_upstream_calls_them(tmp_path):
     assert load(tmp_path, PROPERTY_TOP, {**MODEL, "extra_features": 3}).extra_features_key == "extra_features"
     named = load(tmp_path, {**PROPERTY_TOP, "extra_features_key": "density"}, {**MODEL, "extra_features": 1})
@@ -89,7 +98,7 @@ def test_extra_features_are_called_as_upstream_calls_them(tmp_path):
 @pytest.mark.parametrize(
     ("top", "model", "said"),
     [
-        ({"criterion": "poisson"}, {}, "`criterion` of an upstream config is 'poisson'.*model.zero_inflated"),
+        ({"criterion": "wasserstein"}, {}, "`criterion` of an upstream config is 'wasserstein'"),
         ({"neighbor_strategy": "voronoi"}, {}, "neighbor_strategy"),
         ({"optimizer": "sgd"}, {}, "the optimizer is AdamW"),
         ({"epcohs": 3}, {}, "did you mean `epochs`"),
