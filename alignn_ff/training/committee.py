@@ -10,7 +10,8 @@ from alignn_ff.device import choose_device
 from alignn_ff.files import output_folder
 from alignn_ff.models import Committee
 from alignn_ff.training.config import TrainConfig
-from alignn_ff.training.loop import TrainResult, budget_of, train_one, validate, write_reports
+from alignn_ff.training.loop import TrainResult, budget_of, train_one, validate
+from alignn_ff.training.outcome import write_reports
 from alignn_ff.training.prepare import prepare
 from alignn_ff.training.record import Record
 from alignn_ff.training.stages import loss_at
@@ -62,5 +63,5 @@ def _join(config: TrainConfig, members: list[TrainConfig], record: Record) -> di
     errors = validate(committee, data.val, budget, device, loss_at(config, config.epochs - 1))
     row = {"epoch": config.epochs, "members": len(best), **errors}
     record.save_model("best_model", committee, row, data.facts)
-    write_reports(record.folder, data, budget, device)
+    write_reports(record, data, budget, device)
     return row

@@ -6,13 +6,11 @@ import logging
 import math
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from alignn_ff.checkpoint import load_checkpoint
 from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.device import choose_device
 from alignn_ff.errors import RunawayError
@@ -28,9 +26,9 @@ from alignn_ff.training.interrupt import Interrupt, interruptible
 from alignn_ff.training.loss import LossConfig, LossTerms, loss
 from alignn_ff.training.metrics import blame, collect, predict, summary
 from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
+from alignn_ff.training.outcome import write_reports
 from alignn_ff.training.prepare import Prepared, prepare
 from alignn_ff.training.record import Record
-from alignn_ff.training.report import write_report
 from alignn_ff.training.sampling import Sampler, build_sampler
 from alignn_ff.training.stages import begins_at, last_start, loss_at
 
@@ -242,17 +240,8 @@ def _finish(run: Run, finished: bool) -> TrainResult:
     if record.rows:
         save_figure(learning_curve_figure(record.rows), record.folder / "learning_curve.png")
     if finished:
-        write_reports(record.folder, run.data, run.budget, run.device)
+        write_reports(record, run.data, run.budget, run.device)
     return TrainResult(str(record.folder), best, finished)
-
-
-def write_reports(folder: Path, data: Prepared, budget: Budget, device: torch.device) -> None:
-    """Errors and parity plots of the best model in `folder` on validation and test data."""
-    best = load_checkpoint(folder / "best_model.safetensors").potential.to(device)
-    for name, part in (("validation", data.val), ("test", data.test)):
-        if len(part):
-            errors = collect(list(predict(best, part, budget, device)), part)
-            write_report(errors, folder, name)
 
 
 def _note(row: dict[str, Any]) -> str:

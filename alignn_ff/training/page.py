@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from alignn_ff._version import __version__
-from alignn_ff.reports.html import figure, heading, paragraph, table
+from alignn_ff.reports.html import figure, folded, heading, paragraph, table
 from alignn_ff.reports.learning_curve import learning_curve_figure
 
 WORST = 10
@@ -52,11 +52,8 @@ def settings(config: BaseModel, title: str = "Config") -> list[str]:
     )
     own = [(name, value) for name, value in lines if default.get(name) != value]
     rest = [line for line in lines if line not in own]
-    return [
-        heading(title),
-        table(("Field", "Value"), own),
-        paragraph("At their defaults: " + ", ".join(f"{name} {value}" for name, value in rest) + "."),
-    ]
+    header = ("Field", "Value")
+    return [heading(title), table(header, own), folded("The others", "at their defaults", table(header, rest))]
 
 
 def versions(device: str) -> list[str]:

@@ -34,7 +34,7 @@ from alignn_ff.errors import (
 from alignn_ff.io import to_ase
 from alignn_ff.schema import parse
 from alignn_ff.testing import predict
-from alignn_ff.training import TrainConfig, loop, report, train
+from alignn_ff.training import TrainConfig, loop, page, report, train
 from alignn_ff.training.loss import LossConfig
 from alignn_ff.training.prepare import prepare
 from alignn_ff.training.warm_start import settled
@@ -92,7 +92,8 @@ def frames(tmp_path_factory) -> Path:
 @pytest.fixture
 def config(frames, tmp_path, monkeypatch):
     """Settings of a quick run, without its figures; keywords replace them."""
-    for module, name in ((loop, "learning_curve_figure"), (report, "parity_figure")):
+    figures = ((loop, "learning_curve_figure"), (page, "learning_curve_figure"), (report, "parity_figure"))
+    for module, name in figures:
         monkeypatch.setattr(module, name, lambda *_: Figure(figsize=(0.1, 0.1)))
 
     def make(output: str = "run", **changes: Any) -> TrainConfig:
@@ -158,7 +159,8 @@ def test_outputs_are_all_there_and_nothing_else(learned):
     expected = {
         *("config.json", "ids_train_val_test.json", "history.jsonl", "history.csv", "resume.pt", "resume_before.pt"),
         *("best_model.safetensors", "current_model.safetensors", "learning_curve.png"),
-        *("validation_errors.json", "test_errors.json"),
+        *("validation_errors.json", "test_errors.json", "report.html"),
+        *(f"{part}_structures.csv" for part in ("training", "validation", "test")),
         *(
             f"{part}_parity_{quantity}_by_{by}.png"
             for part in ("validation", "test")
