@@ -8,6 +8,7 @@ from typing import Any
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.models.base import SYMBOLS, Committee, GraphModel, Heads, Potential, Sum
+from alignn_ff.models.core import Core
 from alignn_ff.models.property import PropertyModel, Scores
 
 MODELS = {
@@ -29,13 +30,18 @@ PROPERTY_MODELS = {
 }
 """Models of properties, which have no forces and stand nowhere that a potential does."""
 
-_COMPOSITES: dict[str, tuple[Any, str]] = {Sum.name: (Sum, "terms"), Committee.name: (Committee, "members")}
+_COMPOSITES: dict[str, tuple[Any, str]] = {
+    Sum.name: (Sum, "terms"),
+    Committee.name: (Committee, "members"),
+    Core.name: (Core, "parts"),
+}
 """Potentials made of potentials, and the field that lists these."""
 
 __all__ = [
     "MODELS",
     "PROPERTY_MODELS",
     "Committee",
+    "Core",
     "GraphModel",
     "Heads",
     "Potential",
@@ -56,7 +62,8 @@ def build(config: dict[str, Any]) -> Potential:
     name, fields = config.get("name"), {key: value for key, value in config.items() if key != "name"}
     if name in _COMPOSITES:
         composite, of = _COMPOSITES[name]
-        return composite([build(part) for part in _parts(name, of, fields)])
+        parts = _parts(name, of, fields)
+        return _make(composite, name, {**fields, of: [build(part) for part in parts]})
     if name in PROPERTY_MODELS:
         target = fields.get("target", "a property")
         raise ConfigError(
@@ -89,7 +96,7 @@ def _make(model: Any, name: Any, fields: dict[str, Any]) -> Any:
 
 def _parts(name: str, of: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
     parts = fields.get(of)
-    if not parts or set(fields) != {of}:
+    if not parts:
         raise ConfigError(f"model {name} has fields {', '.join(fields) or 'none'}; expected `{of}`, a list of models.")
     return parts
 

@@ -83,7 +83,7 @@ class Potential(GraphModel):
         """Take those constants anew and change the weights along with them, so that the energies stay as they are."""
 
 
-class _Composite(Potential):
+class Composite(Potential):
     """Potentials that know the same elements and are evaluated on the same graph.
 
     Raises:
@@ -104,8 +104,16 @@ class _Composite(Potential):
         self.receptive_field = max(part.receptive_field for part in parts)
         self.claims = frozenset.intersection(*(part.claims for part in parts))
 
+    def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        for part in next(self.children()).children():  # the one list of parts
+            part.calibrate(graph, vectors)  # type: ignore[operator]
 
-class Sum(_Composite):
+    def recalibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        for part in next(self.children()).children():
+            part.recalibrate(graph, vectors)  # type: ignore[operator]
+
+
+class Sum(Composite):
     """Sum of potentials that know the same elements."""
 
     name = "sum"
@@ -117,20 +125,12 @@ class Sum(_Composite):
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
         return Heads(energy=_energies(self.terms, graph, vectors).sum(0))
 
-    def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
-        for term in self.terms:
-            term.calibrate(graph, vectors)  # type: ignore[operator]
-
-    def recalibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
-        for term in self.terms:
-            term.recalibrate(graph, vectors)  # type: ignore[operator]
-
     @property
     def config(self) -> dict[str, Any]:
         return {"name": self.name, "terms": [term.config for term in self.terms]}  # type: ignore[union-attr]
 
 
-class Committee(_Composite):
+class Committee(Composite):
     """Mean of potentials that know the same elements; errors they do not share average out."""
 
     name = "committee"

@@ -64,7 +64,10 @@ class TrainConfig(Strict):
     freeze: tuple[str, ...] = Field(
         default=(), description="modules of the network whose weights stay as they are: embedding, layers.0"
     )
-    zbl: bool = Field(default=True, description="add a ZBL core that keeps atoms apart")
+    zbl: bool = Field(default=True, description="add the repulsion of nuclei, ZBL, where atoms nearly touch")
+    core: bool = Field(
+        default=True, description="walls just outside the distances and coordinations of the training structures"
+    )
     reference_energies: dict[str, float] | None = Field(
         default=None, description="eV per atom of each element; least squares on the training set unless given"
     )

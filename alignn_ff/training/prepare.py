@@ -21,11 +21,12 @@ from alignn_ff.graph import AtomGraph, edge_vectors
 from alignn_ff.models import Potential, Sum, build
 from alignn_ff.models.base import SYMBOLS, check_elements
 from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.core import with_core
 from alignn_ff.training.domain import domain_of
 from alignn_ff.training.freeze import freeze
 from alignn_ff.training.references import force_scales, least_squares_energies
 from alignn_ff.training.stages import largest_weights
-from alignn_ff.training.warm_start import origin, residual_energies, started_network
+from alignn_ff.training.warm_start import origin, residual_energies, started_core, started_network
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,9 @@ def prepare(config: TrainConfig) -> Prepared:
     typical = _typical(train, config.random_seed)
     calibrate = potential.calibrate if config.start_from is None else potential.recalibrate
     calibrate(typical, edge_vectors(typical).to(potential.dtype))
+    domain = domain_of(train)
+    if config.core:
+        potential = with_core(potential, domain, started_core(config.start_from))
     facts = {
         "data": {
             "files": {
@@ -85,7 +89,7 @@ def prepare(config: TrainConfig) -> Prepared:
             },
         },
         **({"removed": {name: len(keys) for name, keys in removed.items()}} if removed else {}),
-        "domain": domain_of(train).facts(),
+        "domain": domain.facts(),
     }
     if config.start_from is not None:
         facts["started_from"] = origin(config.start_from)
@@ -106,8 +110,8 @@ def dataset(samples: Sequence[Sample], potential: Potential, memory_mb: float) -
     return Dataset(samples, **potential.wants, memory_mb=memory_mb)
 
 
-def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Potential:
-    """Reference energies, a network, and a ZBL core unless switched off.
+def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Sum:
+    """Reference energies, a network, and ZBL unless switched off.
 
     The network is the one of `config.start_from`, or the configured one with scales from the data.
     """

@@ -9,11 +9,12 @@ from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.data.sources import Sample
 from alignn_ff.errors import ConfigError
 from alignn_ff.evaluate import Want, evaluate
-from alignn_ff.models import Potential, Sum, build
+from alignn_ff.models import Core, Potential, Sum, build
 from alignn_ff.models.alignn_network import AlignnNetwork
 from alignn_ff.models.alignn_smooth import AlignnSmooth
 from alignn_ff.pretrained import load_potential
 from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.core import core_of
 from alignn_ff.training.references import least_squares_energies
 
 
@@ -57,6 +58,11 @@ def started_network(
             f"{' '.join(network.elements)}. Leave those structures out, or let them be learned: fresh_elements: true."
         )
     return network.restricted(elements)
+
+
+def started_core(start: str | None) -> Core | None:
+    """The core of the model `start`; None where there is no such model, or no core in it."""
+    return None if start is None else core_of(load_potential(start).potential)
 
 
 def origin(start: str) -> dict[str, str]:
