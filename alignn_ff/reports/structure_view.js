@@ -3,7 +3,7 @@
 // Structures drawn on a canvas: spheres and bonds in order of depth, seen without perspective.
 
 const FACE = 0.3; // Å from a face of the cell within which an atom is also drawn at the opposite face
-const BOND_SLACK = 0.4; // Å over the sum of covalent radii: Meng, Lewis, J. Comput. Chem. 12, 891 (1991)
+const BOND_SLACK = 0.45; // Å over the sum of covalent radii, as in Open Babel: O'Boyle et al., J. Cheminf. 3, 33 (2011)
 const MOST_BONDED = 6000; // atoms beyond which no bonds are sought
 const TURN = 0.01, KEY_TURN = 0.12; // radians for a pixel and for a key
 const FOG_LEVELS = 8, FOG = 0.55;
@@ -223,7 +223,13 @@ function bondsOf(at, atom, symbols, elements) {
     const own = bin(m, 0, 0, 0);
     bins.has(own) ? bins.get(own).push(m) : bins.set(own, [m]);
   }
-  return bonds;
+  return withoutCations(bonds, atom.map((n) => elements[symbols[n]].metal));
+}
+
+// In salts and oxides metal atoms come near each other without a bond: those that each have one with a non-metal.
+function withoutCations(bonds, metal) {
+  const cations = new Set(bonds.flatMap(([i, j]) => (metal[i] === metal[j] ? [] : [metal[i] ? i : j])));
+  return bonds.filter(([i, j]) => !(cations.has(i) && cations.has(j)));
 }
 
 function edgesOf(frame) {

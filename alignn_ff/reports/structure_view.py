@@ -15,10 +15,11 @@ SCRIPT = "structure_view.js"
 
 
 class Element(NamedTuple):
-    """How atoms of an element are drawn: a colour such as #c88033 and the covalent radius in Å."""
+    """How atoms of an element are drawn: a colour such as #c88033, the covalent radius in Å, whether it is a metal."""
 
     colour: str
     radius_a: float
+    metal: bool
 
 
 class Frame(NamedTuple):
@@ -102,7 +103,10 @@ def _data(sets: Sequence[FrameSet], elements: Mapping[str, Element]) -> dict[str
     species = {tuple(frame.symbols): None for one in sets for frame in one.frames}
     number = {symbols: place for place, symbols in enumerate(species)}
     return {
-        "elements": {symbol: {"colour": how.colour, "radius": how.radius_a} for symbol, how in elements.items()},
+        "elements": {
+            symbol: {"colour": how.colour, "radius": how.radius_a, "metal": how.metal}
+            for symbol, how in elements.items()
+        },
         "species": list(species),
         "sets": [
             {

@@ -19,6 +19,9 @@ MOST_FRAMES = 200
 MOST_POSITIONS = 200_000
 """Atoms times frames of a set; a page grows by 16 bytes for each."""
 
+NON_METALS = frozenset("H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Sb Te I Xe At Rn".split())
+"""With the metalloids; what bonds a view draws depends on it."""
+
 LARGEST = 20_000
 """Atoms of the largest structure that is drawn."""
 
@@ -26,7 +29,7 @@ LARGEST = 20_000
 def elements_of(sets: Iterable[FrameSet]) -> dict[str, Element]:
     """How the elements in `sets` are drawn: colours of Jmol, radii of Cordero et al. (2008), both as ASE has them."""
     symbols = sorted({symbol for one in sets for frame in one.frames for symbol in set(frame.symbols)})
-    return {symbol: _element(atomic_numbers[symbol]) for symbol in symbols}
+    return {symbol: _element(symbol) for symbol in symbols}
 
 
 def structure_set(
@@ -74,9 +77,10 @@ def _most_frames(atoms: int) -> int:
     return max(1, min(MOST_FRAMES, MOST_POSITIONS // atoms))
 
 
-def _element(number: int) -> Element:
+def _element(symbol: str) -> Element:
+    number = atomic_numbers[symbol]
     red, green, blue = (round(255 * part) for part in jmol_colors[number])
-    return Element(f"#{red:02x}{green:02x}{blue:02x}", float(covalent_radii[number]))
+    return Element(f"#{red:02x}{green:02x}{blue:02x}", float(covalent_radii[number]), symbol not in NON_METALS)
 
 
 def _place(atoms: Atoms, number: int, count: int) -> str:

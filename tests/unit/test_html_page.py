@@ -85,7 +85,7 @@ def test_whatever_comes_from_outside_is_text(tmp_path):
     parts = [heading(evil), paragraph(evil), status(evil, evil, evil), notes([evil]), folded(evil, evil, "")]
     parts += [table((evil, evil), [(evil, evil)], marked=1), figure(drawn(), evil)]
     one = Frame([evil], np.zeros((1, 3)), np.eye(3), [True] * 3, [True] * 3, evil)
-    parts.append(structure_view([FrameSet(evil, [one], note=evil)], {evil: Element(evil, 1.0)}))
+    parts.append(structure_view([FrameSet(evil, [one], note=evil)], {evil: Element(evil, 1.0, False)}))
     text = write_page(tmp_path / "page.html", evil, parts, script=SCRIPT).read_text(encoding="utf-8")
     assert "<script>alert" not in text and text.count("<script>") == 1 and text.count("</script>") == 2
     assert evil in Reader(text).texts
@@ -94,7 +94,7 @@ def test_whatever_comes_from_outside_is_text(tmp_path):
 def view_of_two():
     one = Frame(["Cu", "Na"], [[0.0, 0, 0], [1.5, -2.25, 1e-3]], np.eye(3), [True] * 3, [True, True, False], "one")
     two = one._replace(positions=np.ones((2, 3)), label="two")
-    elements = {"Cu": Element("#c88033", 1.32), "Na": Element("#ab5cf2", 1.66)}
+    elements = {"Cu": Element("#c88033", 1.32, True), "Na": Element("#ab5cf2", 1.66, True)}
     return structure_view([FrameSet("path", [one, two], 1, moving=True), FrameSet("end", [two])], elements)
 
 
@@ -118,7 +118,7 @@ def test_structures_arrive_as_they_are():
     found = np.frombuffer(base64.b64decode(frame["positions"]), "<f4").reshape(-1, 3)
     assert np.allclose(found, [[0, 0, 0], [1.5, -2.25, 1e-3]], atol=1e-6)
     assert data["species"] == [["Cu", "Na"]] and frame["pbc"] == [True, True, False]  # symbols once for all frames
-    assert data["elements"]["Na"] == {"colour": "#ab5cf2", "radius": 1.66}
+    assert data["elements"]["Na"] == {"colour": "#ab5cf2", "radius": 1.66, "metal": True}
     assert {"path", "end", "Cu", "Na"} <= set(page.texts)
     (label,) = [value for tag, name, value in page.attributes if (tag, name) == ("canvas", "aria-label")]
     assert label.startswith("two: 2 atoms") and "arrow keys" in label
