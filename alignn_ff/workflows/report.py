@@ -100,7 +100,8 @@ def _tables(tables: Mapping[str, Table]) -> list[str]:
 
 def _origin(summary: Mapping[str, Any], settings: Any) -> list[str]:
     """Inputs and settings, then what ran: model, versions, command line."""
-    inputs = [(key, _text(value)) for key, value in summary["inputs"].items() if key != "settings" and value]
+    given = {key: value for key, value in summary["inputs"].items() if key != "settings"}
+    inputs = [(key, _text(value)) for key, value in given.items() if value is not None and value is not False]
     chosen = [item for item in fields(settings) if getattr(settings, item.name) != item.default]
     rest = [item for item in fields(settings) if item not in chosen]
     own = {key: _text(value) for key, value in (summary["model"] or {}).items() if value is not None}

@@ -25,7 +25,7 @@ SUMMARY = {
     "status": "not converged",
     "error": None,
     "warnings": ["beware of <b>"],
-    "inputs": {"structure": "a&b.cif", "model": None, "overwrite": False, "settings": {}},
+    "inputs": {"structure": "a&b.cif", "model": None, "skin": 0.0, "overwrite": False, "settings": {}},
     "model": {"model": "ase:emt", "sha256": "ab" * 32},
     "command_line": ["alignn-ff", "relax", "a&b.cif", "--out", "two words"],
     "versions": {"ase": "3.29.0", "torch": None},
@@ -57,6 +57,7 @@ def test_a_page_says_all_there_is_to_say(tmp_path):
     assert "beware of <b>" not in page and page.count("<img ") == 1
     chosen, defaults = page.split("Settings at their defaults")
     assert ">fmax<" in chosen and ">fmax<" not in defaults and ">optimizer<" in defaults
+    assert '<th scope="row">skin</th><td>0</td>' in page and ">overwrite<" not in page
     assert "0.05 eV/Å" in text and "ASE optimizer." in text
     assert base64.b64encode((tmp_path / "relax.png").read_bytes()).decode() in page
     assert "max_force_ev_per_a" in page  # a short table is repeated
