@@ -12,7 +12,11 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.models import PROPERTY_MODELS, property_class
 from alignn_ff.schema import Strict, parse
 from alignn_ff.training.config import config_fields
-from alignn_ff.training.upstream_property_config import from_upstream_property, is_upstream_property
+from alignn_ff.training.upstream_property_config import (
+    from_upstream_property,
+    is_upstream_property,
+    is_without_forces,
+)
 
 
 class PropertyTrainConfig(Strict):
@@ -119,14 +123,15 @@ def is_property(path: str | Path, overrides: Sequence[str] = ()) -> bool:
     Raises:
         ConfigError: no such file, or not YAML or JSON.
     """
-    model = config_fields(Path(path), overrides).get("model")
-    return isinstance(model, dict) and model.get("name") in PROPERTY_MODELS
+    fields = config_fields(Path(path), overrides)
+    model = fields.get("model")
+    return isinstance(model, dict) and (model.get("name") in PROPERTY_MODELS or is_without_forces(fields))
 
 
 def load_property_config(path: str | Path, overrides: Sequence[str] = ()) -> PropertyTrainConfig:
     """The config in a YAML or JSON file, with `key.sub=value` overrides on top; see `load_config`.
 
-    A config.json of upstream ALIGNN whose model is `alignn` is read as it stands.
+    A config.json of upstream ALIGNN is read as it stands: of `alignn`, or of `alignn_atomwise` without forces.
 
     Raises:
         ConfigError: no such file, not YAML or JSON, or a field at fault.

@@ -90,6 +90,8 @@ def graph_of(fields: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, A
         ConfigError: features of another width than the network's.
     """
     told = {**fields, **model}
+    if "three_body_cutoff" in fields:  # that of the model is for TorchScript alone
+        told["three_body_cutoff"] = fields["three_body_cutoff"]
     graph = {name: told[name] for name in GRAPH if name in told}
     if graph["neighbor_strategy"] in ("radius_graph", "radius_graph_jarvis"):
         graph["max_neighbors"] = None  # neither looks at it

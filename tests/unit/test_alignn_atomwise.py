@@ -210,6 +210,20 @@ def test_attention_is_continuous_at_the_cutoff_in_sound_mode_alone(conv_type, mo
         testing.check_smooth(potential, pair, potential.cutoff, limits=FLOAT64)
 
 
+@pytest.mark.parametrize("mode", ["sound", "legacy"])
+@pytest.mark.parametrize("conv_type", ["n_alignn", "t_alignn"])
+def test_attention_learns_from_forces(conv_type, mode):
+    """Every weight but constants of the energy, and those of the last edges, which nothing reads."""
+    potential = model(mode=mode, conv_type=conv_type, num_heads=2)
+    prediction = evaluate(potential, testing.build_graph(potential, SMALL["alloy"]()), want=Want.TRAINING)
+    assert prediction.forces is not None
+    prediction.forces.square().sum().backward()
+    deaf = {name for name, weight in potential.named_parameters() if weight.grad is None or not weight.grad.any()}
+    last = ("edge_update.bn_edges.", "edge_update.fc_edge.", "gcn_layers.0.bn_edges.", "gcn_layers.0.fc_edge.")
+    assert {name for name in deaf if not any(part in name for part in last)} <= {"fc.bias", "gcn_layers.0.fc_node.bias"}
+    assert all(torch.isfinite(w.grad).all() for w in potential.parameters() if w.grad is not None)
+
+
 @pytest.mark.parametrize("envelope", [None, torch.tensor([[1.0], [0.5], [1.0]], dtype=torch.float64)])
 def test_shares_of_attention(envelope):
     """Two edges into the first node, one into the second: a softmax, or gates over one plus their sum."""

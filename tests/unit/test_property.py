@@ -22,7 +22,7 @@ from alignn_ff.models.property import PropertyModel, Scores
 from alignn_ff.probes import permuted, rotated, shifted
 from alignn_ff.schema import parse
 from alignn_ff.training import property_loop
-from alignn_ff.training.property_config import PropertyTrainConfig
+from alignn_ff.training.property_config import PropertyTrainConfig, is_property, load_property_config
 from alignn_ff.training.property_loop import train_property
 from alignn_ff.training.property_loss import property_errors, property_loss, roc_auc
 from tests.structures import ELEMENTS, SMALL, ZOO
@@ -379,6 +379,32 @@ def test_errors_of_values_that_grow_count_by_their_atoms(tmp_path):
         train_property(config, overwrite=by_atoms)
         costs.append(json.loads((tmp_path / "run" / "history.jsonl").read_text())["train_loss"])
     assert costs[1] == pytest.approx(costs[0] / 2, rel=1e-6)
+
+
+def test_upstreams_example_of_a_force_field_without_forces_is_learnt(tmp_path):
+    """The fields of sample_data/config_example.json of upstream's repository, smaller and with more epochs."""
+    small = {"name": "alignn_atomwise", "atom_input_features": 92, **SIZES, "output_features": 2}
+    for unused in ("cutoff", "three_body_cutoff"):
+        small.pop(unused, None)
+    model = {**small, "calculate_gradient": False, "gradwise_weight": 1.0, "energy_mult_natoms": False}
+    top = {"dataset": "user_data", "target": "target", "id_tag": "jid", "atom_features": "cgcnn", "criterion": "mse"}
+    graph = {"neighbor_strategy": "k-nearest", "cutoff": 8.0, "max_neighbors": 12, "use_canonize": True}
+    fit = {
+        "epochs": 30,
+        "batch_size": 8,
+        "learning_rate": 0.02,
+        "train_ratio": 0.7,
+        "val_ratio": 0.15,
+        "test_ratio": 0.15,
+    }
+    ours = {"output_dir": str(tmp_path / "run"), "device": "cpu", "keep_data_order": False}
+    (tmp_path / "config.json").write_text(json.dumps({**top, **graph, **fit, **ours, "model": model}))
+    rows = compounds(60, seed=2)
+    write_json(tmp_path, [(a, [x, a.get_volume()]) for a, x in rows])
+    assert is_property(tmp_path / "config.json")
+    train_property(load_property_config(tmp_path / "config.json"))
+    found = errors(tmp_path)
+    assert 3 * found["mae"] < found["baseline_mae"]
 
 
 def test_a_resumed_run_is_one_never_interrupted(tmp_path, monkeypatch):

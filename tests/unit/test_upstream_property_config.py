@@ -11,7 +11,12 @@ import pytest
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.training.property_config import PropertyTrainConfig, is_property, load_property_config
-from alignn_ff.training.upstream_property_config import PROPERTY_MODEL_FIELDS, PROPERTY_TOP_FIELDS
+from alignn_ff.training.upstream_property_config import (
+    PROPERTY_MODEL_FIELDS,
+    PROPERTY_TOP_FIELDS,
+    WITHOUT_FORCES_FIELDS,
+)
+from tests.unit.test_upstream_config import MODEL as FORCE_FIELD
 from tests.unit.test_upstream_config import OTHER, TOP, other
 
 MODEL = {
@@ -20,6 +25,9 @@ MODEL = {
     "link": "identity", "zero_inflated": False, "classification": False, "num_classes": 2, "extra_features": 0,
 }  # fmt: skip
 """Every field of upstream's `alignn`."""
+
+WITHOUT_FORCES = {**FORCE_FIELD, "calculate_gradient": False}
+"""Every field of its `alignn_atomwise`, as its example config for a property has them."""
 
 PROPERTY_TOP = {**TOP, "target": "optb88vdw_bandgap", "criterion": "mse", "neighbor_strategy": "k-nearest"}
 
@@ -35,6 +43,7 @@ def test_the_lists_of_fields_are_whole():
     graph = {"cutoff", "cutoff_extra", "three_body_cutoff", "max_neighbors", "atom_features", "neighbor_strategy"}
     assert set(TOP) | {"model"} == set(PROPERTY_TOP_FIELDS)
     assert set(MODEL) | graph | {"use_canonize", "mode"} == set(PROPERTY_MODEL_FIELDS)
+    assert set(WITHOUT_FORCES) | graph | {"use_canonize", "mode"} == set(WITHOUT_FORCES_FIELDS)
 
 
 def test_a_config_as_upstream_writes_it(tmp_path):
@@ -73,6 +82,48 @@ def test_every_field_changes_something_or_says_why_not(tmp_path, caplog, place, 
             return
     said = any(f"{name}` changes nothing" in record.getMessage() for record in caplog.records)
     assert (found != base) != said
+
+
+@pytest.mark.parametrize("name", [n for n in WITHOUT_FORCES if n not in ("name", "calculate_gradient")])
+def test_every_field_of_a_force_field_without_forces_does_so_too(tmp_path, caplog, name):
+    base = load(tmp_path, PROPERTY_TOP, WITHOUT_FORCES)
+    model = {**WITHOUT_FORCES, name: other(name, WITHOUT_FORCES[name])}
+    if name == "multiply_cutoff":  # says how the cutoff function is used
+        model["use_cutoff_function"] = True
+        base = load(tmp_path, PROPERTY_TOP, {**WITHOUT_FORCES, "use_cutoff_function": True})
+    with caplog.at_level(logging.INFO):
+        caplog.clear()
+        try:
+            found = load(tmp_path, PROPERTY_TOP, model)
+        except ConfigError as refusal:
+            assert f"{name}`" in str(refusal), refusal
+            return
+    said = any(f"{name}` changes nothing" in record.getMessage() for record in caplog.records)
+    assert (found != base) != (said or name == "num_heads")
+
+
+@pytest.mark.parametrize("how", [{"calculate_gradient": False}, {"gradwise_weight": 0.0}])
+@pytest.mark.parametrize("name", ["alignn_atomwise", "alignn_atomwise_pure"])
+def test_a_force_field_without_forces_is_a_property_model(tmp_path, name, how):
+    found = load(tmp_path, PROPERTY_TOP, {**FORCE_FIELD, "name": name, "output_features": 3, **how})
+    network = {"name": "alignn_atomwise_property", "mode": "legacy", "output_features": 3, "hidden_features": 64}
+    assert found.model.items() >= {**network, "neighbor_strategy": "k-nearest"}.items()
+    (tmp_path / "config.json").write_text(json.dumps({**PROPERTY_TOP, "model": {**FORCE_FIELD, "name": name}}))
+    assert not is_property(tmp_path / "config.json")
+
+
+def test_the_angles_of_the_graph_are_not_those_of_torchscript(tmp_path):
+    model = {**WITHOUT_FORCES, "name": "alignn_atomwise_pure", "three_body_cutoff": 3.5}
+    found = load(tmp_path, {**PROPERTY_TOP, "neighbor_strategy": "pure_torch", "three_body_cutoff": None}, model)
+    assert found.model["three_body_cutoff"] is None
+
+
+def test_several_values_in_a_csv_file_make_a_model_of_as_many(tmp_path):
+    (tmp_path / "several.csv").write_text("a.vasp,1.0,2.0,-3.0\n")
+    data = f"--data={tmp_path / 'several.csv'}"
+    assert load(tmp_path, PROPERTY_TOP, WITHOUT_FORCES, data).model["output_features"] == 3
+    assert load(tmp_path, PROPERTY_TOP, MODEL, data).model["output_features"] == 3
+    assert load(tmp_path, PROPERTY_TOP, {**MODEL, "output_features": 2}, data).model["output_features"] == 2
 
 
 def test_a_threshold_makes_a_classifier(tmp_path):
