@@ -54,6 +54,8 @@ CASES: dict[str, dict[str, Any]] = {
     "pure": {**_PURE, "shift": [-1.5], "scale": [2.5]},
     "pure, more heads": {**_PURE, "additional_output_features": 3, "atomwise_output_features": 2},
     "pure, between 0 and 1": {**_PURE, "link": "logit"},
+    "pure, n_alignn": {**_PURE, "conv_type": "n_alignn", "num_heads": 4},
+    "pure, t_alignn": {**_PURE, "conv_type": "t_alignn", "num_heads": 2},
 }
 
 

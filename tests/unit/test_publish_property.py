@@ -60,6 +60,7 @@ def test_what_upstream_published_is_written_as_it_was(case, tmp_path):
         ("alignn", {"classification": True, "num_classes": 3, "extra_features": 4}),
         ("alignn_atomwise_property", {"link": "log", "neighbor_strategy": "pure_torch"}),
         ("alignn_atomwise_property", {"additional_output_features": 2, "neighbor_strategy": "torch_graph"}),
+        ("alignn_atomwise_property", {"conv_type": "n_alignn", "num_heads": 2, "neighbor_strategy": "pure_torch"}),
     ],
 )
 def test_there_and_back_changes_no_bit(name, fields, tmp_path):
@@ -108,6 +109,12 @@ def test_the_bias_of_link_log_has_no_dimension_there(tmp_path):
         ("alignn", {"atomwise_output_features": 2}, "atomwise_output_features is 2"),
         ("alignn", {"link": "log", "output_features": 2}, "log with several values"),
         ("alignn_atomwise_property", {"classification": True, "num_classes": 3}, "num_classes is 3"),
+        ("alignn_atomwise_property", {"lighten_edges": True}, "lighten_edges is True"),
+        (
+            "alignn_atomwise_property",
+            {"conv_type": "t_alignn", "neighbor_strategy": "torch_graph"},
+            "conv_type is 't_alignn'",
+        ),
         (
             "alignn_atomwise_property",
             {"neighbor_strategy": "radius_graph", "cutoff_extra": 2.0},
