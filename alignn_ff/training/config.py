@@ -22,7 +22,9 @@ from alignn_ff.training.presets import resolve
 class TrainConfig(Strict):
     """One training run. Every field is honoured."""
 
-    data: tuple[str, ...] = Field(description="labelled structures: ASE-readable files, id_prop.json or its folder")
+    data: tuple[str, ...] = Field(
+        description="labelled structures: ASE-readable files, id_prop.json, id_prop.csv or a folder with one"
+    )
     validation_data: tuple[str, ...] = Field(default=(), description="validate on these files, not on a part of `data`")
     energy_key: str = Field(default="energy", description="name of the total energy, eV, in the data")
     forces_key: str = Field(default="forces", description="name of the forces, eV/Å")
