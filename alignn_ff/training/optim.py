@@ -115,15 +115,16 @@ def swap_in(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return before
 
 
+def cosine_rate(done: float) -> float:
+    """Learning rate over its peak once a share `done` of the training is over: a quick rise, then half a cosine."""
+    return min(1.0, (done + 1e-3) / _WARMUP) * (_FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
 def _schedule(config: Steering, optimizer: torch.optim.Optimizer, total: int) -> lr_scheduler.LRScheduler | None:
     if config.scheduler == "onecycle":
         return lr_scheduler.OneCycleLR(optimizer, max_lr=config.learning_rate, total_steps=total + 1)
     if config.scheduler == "cosine":
-        return lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step / total))
+        return lr_scheduler.LambdaLR(optimizer, lambda step: cosine_rate(step / total))
     if config.scheduler == "plateau":
         return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=config.plateau_patience)
     return None
-
-
-def _cosine(done: float) -> float:
-    return min(1.0, (done + 1e-3) / _WARMUP) * (_FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
 from ase.calculators.tersoff import Tersoff, TersoffParameters
 from ase.data import chemical_symbols
 from ase.formula import Formula
@@ -16,7 +17,7 @@ from ase.io import write
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.training.metrics import Errors
-from benchmarks import crystals, nvt_stability, teacher_student, two_lines
+from benchmarks import crystals, equal_time, legacy_sound, nvt_stability, teacher_student, two_lines
 from benchmarks.contenders import Setup, build, kind
 from benchmarks.families import FAMILIES, families_of
 from benchmarks.reference_crystals import choose_crystals, read_crystals
@@ -219,3 +220,56 @@ def test_learning_curve_is_drawn_over_the_size_of_the_training_sets(tmp_path):
     assert (tmp_path / "curve.png").stat().st_size > 1000
     with pytest.raises(ConfigError, match="a does not tell"):
         teacher_student.draw_learning_curve([students[1]._replace(training=None)], tmp_path / "none.png")
+
+
+def test_copper_of_the_legacy_benchmark_is_strained_and_labelled():
+    one, again, *others = [*legacy_sound.cells(1), *legacy_sound.cells(6)]
+    assert one == again and all(len(atoms) == 16 for atoms in others)
+    assert np.ptp([atoms.get_volume() for atoms in others]) > 1.0
+    energies = [atoms.get_potential_energy() for atoms in others]
+    assert legacy_sound.zero_error(others) > 500 and np.ptp(energies) > 0.1
+    moved = others[0].copy()
+    moved.positions[3, 1] += 1e-4
+    moved.calc = EMT()
+    slope = (moved.get_potential_energy() - energies[0]) / 1e-4
+    assert -slope == pytest.approx(others[0].get_forces()[3, 1], abs=1e-2)
+
+
+def test_modes_are_compared_by_the_mean_over_seeds(tmp_path):
+    errors = {"legacy": (80.0, 100.0), "legacy, published": (60.0, 60.0), "sound": (25.0, 35.0)}
+    rows = [legacy_sound.Trained(mode, s, 1.0, e, 1.0) for mode, both in errors.items() for s, e in enumerate(both)]
+    assert legacy_sound.summarise(rows) == {"legacy": 3.0, "legacy, published": 2.0}
+    write(tmp_path / "cells.extxyz", legacy_sound.cells(10))
+    steering = {"epochs": 1, "batch_size": 4, "learning_rate": 1e-3}
+    trained = legacy_sound.train("sound", 0, tmp_path / "cells.extxyz", steering)
+    assert 0.0 < trained.force_mae_mev_per_a < np.inf and trained.cpu_seconds > 0.0
+
+
+@pytest.mark.parametrize("name", equal_time.MODELS)
+def test_models_of_equal_time_differ_in_nothing_but_themselves(name):
+    config = equal_time.config_of(name, "data.extxyz", 1, None)
+    assert config.model["name"] == name.partition(",")[0] and config.learning_rate == equal_time.MODELS[name][1]
+    assert (config.random_seed, config.split_seed, config.batch_size, config.val_ratio) == (1, 0, 4, 0.1)
+    assert equal_time.config_of(name, "data.extxyz", 1, 0.5).learning_rate == 0.5
+
+
+def test_a_model_is_trained_for_its_seconds_and_no_longer(tmp_path, monkeypatch):
+    monkeypatch.setattr(equal_time, "STRUCTURE", "si64")
+    monkeypatch.setattr(equal_time, "STEPS", 2)
+    frames = []
+    for seed in range(10):
+        frames.append(bulk("Si", cubic=True))
+        frames[-1].rattle(0.2, seed=seed)
+        frames[-1].calc = LennardJones(sigma=2.1, epsilon=0.5, rc=4.0, smooth=True)
+        frames[-1].get_forces()
+        frames[-1].get_stress()
+    write(tmp_path / "si.extxyz", frames)
+    short, longer = (
+        equal_time.train(
+            equal_time.config_of("alignn_smooth, 1 layer", str(tmp_path / "si.extxyz"), 0, None), "test", s, tmp_path
+        )
+        for s in (0.1, 0.8)
+    )
+    assert 0 < short.epochs < longer.epochs and short.parameters == longer.parameters > 10_000
+    assert longer.force_mae_mev_per_a < short.force_mae_mev_per_a
+    assert longer.md_step_s > 0.0
