@@ -73,6 +73,10 @@ class TrainConfig(Strict):
     reference_energies: dict[str, float] | None = Field(
         default=None, description="eV per atom of each element; least squares on the training set unless given"
     )
+    reference_compounds: tuple[str, ...] = Field(
+        default=(),
+        description="take them from the lowest energies of these compositions in the training set instead: Cu4, H2O",
+    )
     loss: LossConfig = LossConfig()
     loss_stages: tuple[LossStage, ...] = Field(
         default=(), description="other weights of the loss from an epoch on; the best model is one of the last stage"
@@ -151,6 +155,8 @@ class TrainConfig(Strict):
             raise ValueError("`data` is empty; name at least one file of labelled structures")
         if self.train_ratio + self.val_ratio + self.test_ratio > 1 + 1e-9:
             raise ValueError("train_ratio, val_ratio and test_ratio add up to more than 1")
+        if self.reference_compounds and (self.reference_energies is not None or self.start_from is not None):
+            raise ValueError("reference_compounds excludes reference_energies, and start_from, which refits them")
         loss = self.loss
         if not (loss.energy_weight or loss.force_weight or loss.stress_weight or loss.atom_energy_weight):
             raise ValueError("all loss weights are zero; give at least one of them a positive value")

@@ -24,7 +24,7 @@ from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.core import with_core
 from alignn_ff.training.domain import domain_of
 from alignn_ff.training.freeze import freeze
-from alignn_ff.training.references import force_scales, least_squares_energies
+from alignn_ff.training.references import compound_energies, force_scales, least_squares_energies
 from alignn_ff.training.stages import largest_weights
 from alignn_ff.training.warm_start import origin, residual_energies, started_core, started_network
 
@@ -116,14 +116,14 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Sum:
     The network is the one of `config.start_from`, or the configured one with scales from the data.
     """
     elements = [SYMBOLS[int(z)] for z in elements_of(samples)]
-    energies = _given_energies(config, elements)
+    energies = _given_energies(config, samples, elements)
     if config.start_from is not None:
         scales = force_scales(samples, elements) if config.fresh_elements else None
         network: Potential = started_network(config.start_from, elements, scales)
         energies = energies or residual_energies(network, config.zbl, samples)
     else:
         network = build({**config.model, "elements": elements, "energy_scale": force_scales(samples, elements)})
-        energies = energies or least_squares_energies(samples, elements)
+        energies = energies or least_squares_energies(samples, elements, remark=True)
     terms = [build({"name": "reference_energies", "elements": elements, "energies": energies}), network]
     if config.zbl:
         terms.append(build({"name": "zbl", "elements": elements}))
@@ -168,7 +168,9 @@ def _typical(data: Dataset, seed: int) -> AtomGraph:
     return data.batch(batch).graph
 
 
-def _given_energies(config: TrainConfig, elements: Sequence[str]) -> list[float] | None:
+def _given_energies(config: TrainConfig, samples: Sequence[Sample], elements: Sequence[str]) -> list[float] | None:
+    if config.reference_compounds:
+        return compound_energies(samples, elements, config.reference_compounds)
     given = config.reference_energies
     if given is None:
         return None

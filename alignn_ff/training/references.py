@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from alignn_ff.data.dataset import elements_of
+from alignn_ff.data.references import composition_energies, from_compounds, regression, undetermined_note
 from alignn_ff.data.sources import Sample
+from alignn_ff.errors import ConfigError
 from alignn_ff.models.base import SYMBOLS
 
+log = logging.getLogger(__name__)
 
-def least_squares_energies(samples: Sequence[Sample], elements: Sequence[str]) -> list[float]:
-    """Energy per atom of each element, eV, that fits the total energies best (least norm where they do not say)."""
-    numbers = torch.tensor([SYMBOLS.index(e) for e in elements])
-    labelled = [s for s in samples if bool(torch.isfinite(s.targets.energy).all())]
-    if not labelled:
+
+def least_squares_energies(samples: Sequence[Sample], elements: Sequence[str], *, remark: bool = False) -> list[float]:
+    """Energy per atom of each element, eV, that fits energies per atom best (least norm where they do not say).
+
+    Args:
+        remark: warn of elements whose energies the samples leave open.
+    """
+    if not any(bool(torch.isfinite(s.targets.energy).all()) for s in samples):
         return [0.0] * len(elements)
-    counts = torch.stack([(s.graph.numbers[:, None] == numbers).sum(0).to(torch.float64) for s in labelled])
-    energies = torch.cat([s.targets.energy for s in labelled])
-    weight = 1.0 / counts.sum(1)  # per atom, so that large cells do not rule
-    solution = torch.linalg.lstsq(counts * weight[:, None], (energies * weight)[:, None], driver="gelsd").solution
-    return solution[:, 0].tolist()
+    found = regression(composition_energies(samples), weighting="per_atom")
+    if remark and found.undetermined:
+        log.warning(undetermined_note(found.undetermined))
+    return [found.energies.get(element, 0.0) for element in elements]
+
+
+def compound_energies(samples: Sequence[Sample], elements: Sequence[str], compounds: Sequence[str]) -> list[float]:
+    """Energy per atom of each element, eV, by which the lowest sample of each compound has no formation energy.
+
+    Raises:
+        DataError: no sample of a compound.
+        ConfigError: the compounds do not determine the energies of all elements.
+    """
+    found = from_compounds(composition_energies(samples), compounds)
+    absent = [e for e in elements if e not in found.energies]
+    if absent or found.undetermined:
+        raise ConfigError(
+            f"reference_compounds {', '.join(compounds)} do not determine the energies of "
+            f"{' '.join([*absent, *found.undetermined])}. Name as many independent compounds as there are elements."
+        )
+    return [found.energies[e] for e in elements]
 
 
 def energies_above_references(samples: Sequence[Sample], given: Mapping[str, float] | None) -> Tensor:

@@ -7,10 +7,11 @@ import torch
 from ase import Atoms
 
 from alignn_ff.data.sources import Sample
+from alignn_ff.errors import ConfigError
 from alignn_ff.io import Targets, from_ase
 from alignn_ff.models import Sum, build
 from alignn_ff.testing import predict
-from alignn_ff.training.references import force_scales, least_squares_energies
+from alignn_ff.training.references import compound_energies, force_scales, least_squares_energies
 from tests.tolerances import CLOSE
 
 ENERGIES = {"Cu": -3737.123456789012, "Ni": -5.5, "O": -4.25}
@@ -68,3 +69,21 @@ def test_composition_that_never_varies_still_fits_the_totals():
 def test_force_scale_is_the_rms_of_each_element():
     data = [sample("Cu2", force=3.0), sample("Cu2", force=4.0), sample("Ni", force=0.0), sample("O")]
     assert force_scales(data, ["Cu", "Ni", "O"]) == pytest.approx([12.5**0.5, 1.0, 1.0])
+
+
+def test_energies_of_compounds_are_those_of_their_lowest_structures():
+    data = [sample(f) for f in ("Cu4", "Cu2O5", "Ni8", "NiO")] + [sample("Cu4", 7.0), sample("Cu2O5", torch.nan)]
+    found = compound_energies(data, list(ENERGIES), ["Cu4", "Ni8", "Cu2O5"])
+    assert found == pytest.approx(list(ENERGIES.values()), rel=CLOSE)
+    with pytest.raises(ConfigError, match=r"Cu4, Cu2O5 do not determine the energies of Ni"):
+        compound_energies(data, list(ENERGIES), ["Cu4", "Cu2O5"])
+    with pytest.raises(ConfigError, match="do not determine the energies of Ni O"):
+        compound_energies(data, list(ENERGIES), ["Cu4", "NiO"])
+
+
+def test_what_the_data_leave_open_is_said_once_where_it_matters(caplog):
+    data = [sample("CuO"), sample("Cu3O3"), sample("Ni2")]
+    least_squares_energies(data, list(ENERGIES))
+    assert not caplog.records
+    least_squares_energies(data, list(ENERGIES), remark=True)
+    assert "do not determine the reference energies of Cu O" in caplog.text
