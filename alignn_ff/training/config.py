@@ -66,6 +66,11 @@ class TrainConfig(Strict):
     freeze: tuple[str, ...] = Field(
         default=(), description="modules of the network whose weights stay as they are: embedding, layers.0"
     )
+    replay_data: tuple[str, ...] = Field(
+        default=(), description="structures that the model of start_from learned from: learn them again, to forget less"
+    )
+    replay_share: float = Field(default=0.3, gt=0, lt=1, description="of them among the structures of an epoch")
+    replay_weight: float = Field(default=1.0, gt=0, description="of each of them in the loss")
     zbl: bool = Field(default=True, description="add the repulsion of nuclei, ZBL, where atoms nearly touch")
     core: bool = Field(
         default=True, description="walls just outside the distances and coordinations of the training structures"
@@ -129,7 +134,7 @@ class TrainConfig(Strict):
     graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges kept between epochs")
     output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
 
-    @field_validator("data", "validation_data", mode="before")
+    @field_validator("data", "validation_data", "replay_data", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -160,6 +165,8 @@ class TrainConfig(Strict):
         loss = self.loss
         if not (loss.energy_weight or loss.force_weight or loss.stress_weight or loss.atom_energy_weight):
             raise ValueError("all loss weights are zero; give at least one of them a positive value")
+        if self.replay_data and (self.start_from is None or self.sampling_policy != "uniform"):
+            raise ValueError("replay_data is for start_from, and goes with sampling_policy uniform alone")
         starts = [stage.start_epoch for stage in self.loss_stages]
         if starts != sorted(set(starts)) or (starts and starts[-1] > self.epochs):
             raise ValueError(
@@ -189,7 +196,7 @@ def config_fields(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
         ConfigError: no such file, or not YAML or JSON.
     """
     fields = read_fields(path)
-    for key in ("data", "validation_data", "split_file"):
+    for key in ("data", "validation_data", "replay_data", "split_file"):
         if key in fields:
             fields[key] = _beside(path, fields[key])
     if isinstance(fields.get("start_from"), str) and (path.parent / fields["start_from"]).is_file():

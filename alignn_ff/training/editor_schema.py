@@ -16,7 +16,7 @@ def editor_schema() -> dict[str, Any]:
     schema["properties"]["model"] = {"anyOf": [_model(name) for name in trainable]}
     schema["properties"]["preset"] = {"enum": list(PRESETS), "description": "values of all fields not given"}
     files = {"type": "string"}
-    for name in ("data", "validation_data"):  # one file may stand without brackets
+    for name in ("data", "validation_data", "replay_data"):  # one file may stand without brackets
         several = schema["properties"][name]
         schema["properties"][name] = {"anyOf": [files, several], "description": several.pop("description")}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "alignn-ff train", **schema}

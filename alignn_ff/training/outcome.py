@@ -17,6 +17,7 @@ from alignn_ff.training import page
 from alignn_ff.training.metrics import Errors, Predicted, collect, predict
 from alignn_ff.training.prepare import Prepared
 from alignn_ff.training.record import Record
+from alignn_ff.training.replay import PREFIX
 from alignn_ff.training.report import table as error_table
 from alignn_ff.training.report import write_report
 from alignn_ff.training.structure_errors import StructureError, means, structure_errors, worst, write_structure_errors
@@ -59,8 +60,15 @@ def write_reports(record: Record, data: Prepared, budget: Budget, device: torch.
             write_structure_errors(part.structures, record.folder / f"{name}_structures.csv")
             if part.errors is not None:
                 write_report(part.errors, record.folder, name)
-            parts.append(part)
+            parts += [own for own in _apart(part) if own.structures]
     _write_page(record, best, parts, device)
+
+
+def _apart(part: Part) -> list[Part]:
+    """The part itself; of the training part, what is new and what is learned again."""
+    old = [error for error in part.structures if error.key.startswith(PREFIX)]
+    new = [error for error in part.structures if not error.key.startswith(PREFIX)]
+    return [part._replace(structures=new), Part("replay", old, None)]
 
 
 def _seen(name: str, data: Dataset, batches: Iterator[Predicted]) -> Part:

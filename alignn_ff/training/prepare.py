@@ -25,8 +25,9 @@ from alignn_ff.training.core import with_core
 from alignn_ff.training.domain import domain_of
 from alignn_ff.training.freeze import freeze
 from alignn_ff.training.references import compound_energies, force_scales, least_squares_energies
+from alignn_ff.training.replay import aligned, replay_facts, replay_samples
 from alignn_ff.training.stages import largest_weights
-from alignn_ff.training.warm_start import origin, residual_energies, started_core, started_network
+from alignn_ff.training.warm_start import origin, refitted_energies, started_core, started_network
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ def prepare(config: TrainConfig) -> Prepared:
     parts = [_weighed(part, config) for part in parts]
     _check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
-    potential = initial_potential(parts[0], config)
+    replay = replay_samples(config, keys)
+    potential = initial_potential(parts[0], config, replay)
     if "smooth_cutoff" not in potential.claims:
         log.warning(
             "energies of model %s jump as neighbours come and go: dynamics will drift, relaxations may not converge",
@@ -71,7 +73,8 @@ def prepare(config: TrainConfig) -> Prepared:
     for samples_of_part, what in zip(parts, Split._fields, strict=True):
         for sample in samples_of_part:
             check_elements(potential.elements, sample.graph.numbers, f"{what} structure {sample.key}")
-    train, val, test = (dataset(part, potential, config.graph_cache_mb) for part in parts)
+    learned = [*parts[0], *aligned(replay, potential)] if replay else parts[0]
+    train, val, test = (dataset(part, potential, config.graph_cache_mb) for part in (learned, *parts[1:]))
     typical = _typical(train, config.random_seed)
     calibrate = potential.calibrate if config.start_from is None else potential.recalibrate
     calibrate(typical, edge_vectors(typical).to(potential.dtype))
@@ -93,6 +96,8 @@ def prepare(config: TrainConfig) -> Prepared:
     }
     if config.start_from is not None:
         facts["started_from"] = origin(config.start_from)
+    if replay:
+        facts["replay"] = replay_facts(config, replay)
     return Prepared(train, val, test, split, potential, facts)
 
 
@@ -110,26 +115,29 @@ def dataset(samples: Sequence[Sample], potential: Potential, memory_mb: float) -
     return Dataset(samples, **potential.wants, memory_mb=memory_mb)
 
 
-def initial_potential(samples: Sequence[Sample], config: TrainConfig) -> Sum:
+def initial_potential(samples: Sequence[Sample], config: TrainConfig, replay: Sequence[Sample] = ()) -> Sum:
     """Reference energies, a network, and ZBL unless switched off.
 
-    The network is the one of `config.start_from`, or the configured one with scales from the data.
+    The network is the one of `config.start_from`, or the configured one with scales from the data. Reference energies
+    of elements that are in `replay` alone are fitted to that.
     """
-    elements = [SYMBOLS[int(z)] for z in elements_of(samples)]
+    elements = [SYMBOLS[int(z)] for z in elements_of([*samples, *replay] if replay else samples)]
     energies = _given_energies(config, samples, elements)
     if config.start_from is not None:
         scales = force_scales(samples, elements) if config.fresh_elements else None
         network: Potential = started_network(config.start_from, elements, scales)
-        energies = energies or residual_energies(network, config.zbl, samples)
+        energies = energies or refitted_energies(Sum([network, *_core(config, elements)]), samples, replay)
     else:
         network = build({**config.model, "elements": elements, "energy_scale": force_scales(samples, elements)})
         energies = energies or least_squares_energies(samples, elements, remark=True)
-    terms = [build({"name": "reference_energies", "elements": elements, "energies": energies}), network]
-    if config.zbl:
-        terms.append(build({"name": "zbl", "elements": elements}))
-    potential = Sum(terms).to(DTYPES[config.dtype])
+    references = build({"name": "reference_energies", "elements": elements, "energies": energies})
+    potential = Sum([references, network, *_core(config, elements)]).to(DTYPES[config.dtype])
     freeze(potential, config.freeze)
     return potential
+
+
+def _core(config: TrainConfig, elements: Sequence[str]) -> list[Potential]:
+    return [build({"name": "zbl", "elements": elements})] if config.zbl else []
 
 
 def _weighed(samples: Sequence[Sample], config: TrainConfig) -> list[Sample]:

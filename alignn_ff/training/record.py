@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _STATE = "resume.pt"
 _STATE_BEFORE = "resume_before.pt"
 _CONFIG = "config.json"
+_PATHS = {"output_dir", "data", "validation_data", "replay_data", "split_file", "start_from"}
 
 
 class Record:
@@ -90,9 +91,7 @@ class Record:
             **facts,
             "training": {
                 # Paths belong to one machine; names and checksums of the data stand under `data`.
-                "config": self.config.model_dump(
-                    mode="json", exclude={"output_dir", "data", "validation_data", "split_file", "start_from"}
-                ),
+                "config": self.config.model_dump(mode="json", exclude=_PATHS),
                 "epoch": row["epoch"],
                 "software": {"alignn_ff": __version__, "torch": torch.__version__, "python": platform.python_version()},
             },

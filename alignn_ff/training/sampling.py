@@ -17,6 +17,7 @@ from alignn_ff.graph import atom_counts
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.metrics import Predicted
 from alignn_ff.training.references import energies_above_references
+from alignn_ff.training.replay import PREFIX, epoch_order
 
 _LEAST_SCORE = 1e-12
 """eV/atom; below it errors count alike, so that no structure is lost for good."""
@@ -122,6 +123,18 @@ class ErrorWeighted(Sampler):
         self._sums, self._draws = torch.zeros_like(self._scores), torch.zeros_like(self._scores)
 
 
+class Replaying(Sampler):
+    """Every new structure once an epoch, and old ones in turn; see `replay`."""
+
+    def __init__(self, config: TrainConfig, data: Dataset) -> None:
+        super().__init__(config, data)
+        self._old = sum(sample.key.startswith(PREFIX) for sample in data.samples)
+        self._share = config.replay_share
+
+    def order(self, epoch: int) -> list[int]:
+        return epoch_order(self._count - self._old, self._old, self._share, self._seed, epoch)
+
+
 POLICIES: dict[str, type[Sampler]] = {
     "uniform": Sampler,
     "energy_weighted": EnergyWeighted,
@@ -132,6 +145,8 @@ POLICIES: dict[str, type[Sampler]] = {
 
 def build_sampler(config: TrainConfig, data: Dataset) -> Sampler:
     """The sampler of a run over its training part."""
+    if config.replay_data:
+        return Replaying(config, data)
     return POLICIES[config.sampling_policy](config, data)
 
 

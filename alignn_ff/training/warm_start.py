@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from alignn_ff.data.dataset import Budget, Dataset
+from alignn_ff.data.dataset import Budget, Dataset, elements_of
 from alignn_ff.data.sources import Sample
 from alignn_ff.errors import ConfigError
 from alignn_ff.evaluate import Want, evaluate
-from alignn_ff.models import Core, Potential, Sum, build
+from alignn_ff.models import Core, Potential, build
 from alignn_ff.models.alignn_network import AlignnNetwork
 from alignn_ff.models.alignn_smooth import AlignnSmooth
+from alignn_ff.models.base import SYMBOLS
 from alignn_ff.pretrained import load_potential
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.core import core_of
@@ -70,10 +71,8 @@ def origin(start: str) -> dict[str, str]:
     return {"model": Path(start).name, "sha256": load_potential(start).sha256}
 
 
-def residual_energies(network: Potential, zbl: bool, samples: Sequence[Sample]) -> list[float]:
-    """Energy per atom of each element, eV, that fits best what the network and its core leave of the total energies."""
-    terms = [network, build({"name": "zbl", "elements": list(network.elements)})] if zbl else [network]
-    potential = Sum(terms)
+def residual_energies(potential: Potential, samples: Sequence[Sample]) -> list[float]:
+    """Energy per atom of each element, eV, that fits best what a potential leaves of the total energies."""
     data = Dataset(samples, **potential.wants)
     rest = list(samples)
     for batch in data.batches(Budget(structures=1024, edges=50_000)):
@@ -81,7 +80,18 @@ def residual_energies(network: Potential, zbl: bool, samples: Sequence[Sample]) 
         for index, energy in zip(batch, energies, strict=True):
             targets = samples[index].targets
             rest[index] = samples[index]._replace(targets=targets._replace(energy=targets.energy - energy))
-    return least_squares_energies(rest, network.elements)
+    return least_squares_energies(rest, potential.elements)
+
+
+def refitted_energies(potential: Potential, samples: Sequence[Sample], replay: Sequence[Sample]) -> list[float]:
+    """As `residual_energies` of `samples`; those of elements that they lack are fitted to `replay`."""
+    energies = residual_energies(potential, samples)
+    present = {SYMBOLS[int(z)] for z in elements_of(samples)}
+    if present == set(potential.elements):
+        return energies
+    others = residual_energies(potential, replay)
+    pairs = zip(potential.elements, energies, others, strict=True)
+    return [own if element in present else other for element, own, other in pairs]
 
 
 def _extended(
