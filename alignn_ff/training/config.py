@@ -15,6 +15,7 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.files import read_fields
 from alignn_ff.models import MODELS, model_class
 from alignn_ff.schema import Strict, parse
+from alignn_ff.training.logs import LogName
 from alignn_ff.training.loss import LossConfig, LossStage
 from alignn_ff.training.presets import resolve
 
@@ -133,6 +134,7 @@ class TrainConfig(Strict):
     dtype: Literal["float32", "float64"] = "float32"
     graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges kept between epochs")
     output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
+    loggers: tuple[LogName, ...] = Field(default=(), description="send the history to these, too; see the extras")
 
     @field_validator("data", "validation_data", "replay_data", mode="before")
     @classmethod

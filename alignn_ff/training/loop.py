@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -101,8 +102,8 @@ def train_one(
         OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
     """
     keep_freed_memory()
-    with output_folder(config.output_dir, reuse=overwrite or resume) as folder:
-        record = Record(folder, config)
+    writing = output_folder(config.output_dir, reuse=overwrite or resume)
+    with writing as folder, closing(Record(folder, config)) as record:
         if resume:
             record.check_resumable()
         data = prepare(config)

@@ -126,17 +126,17 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig, replay: Se
     if config.start_from is not None:
         scales = force_scales(samples, elements) if config.fresh_elements else None
         network: Potential = started_network(config.start_from, elements, scales)
-        energies = energies or refitted_energies(Sum([network, *_core(config, elements)]), samples, replay)
+        energies = energies or refitted_energies(Sum([network, *_repulsion(config, elements)]), samples, replay)
     else:
         network = build({**config.model, "elements": elements, "energy_scale": force_scales(samples, elements)})
         energies = energies or least_squares_energies(samples, elements, remark=True)
     references = build({"name": "reference_energies", "elements": elements, "energies": energies})
-    potential = Sum([references, network, *_core(config, elements)]).to(DTYPES[config.dtype])
+    potential = Sum([references, network, *_repulsion(config, elements)]).to(DTYPES[config.dtype])
     freeze(potential, config.freeze)
     return potential
 
 
-def _core(config: TrainConfig, elements: Sequence[str]) -> list[Potential]:
+def _repulsion(config: TrainConfig, elements: Sequence[str]) -> list[Potential]:
     return [build({"name": "zbl", "elements": elements})] if config.zbl else []
 
 

@@ -12,6 +12,7 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.models import PROPERTY_MODELS, property_class
 from alignn_ff.schema import Strict, parse
 from alignn_ff.training.config import config_fields
+from alignn_ff.training.logs import LogName
 from alignn_ff.training.upstream_property_config import (
     from_upstream_property,
     is_upstream_property,
@@ -70,6 +71,7 @@ class PropertyTrainConfig(Strict):
     dtype: Literal["float32", "float64"] = "float32"
     graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges kept between epochs")
     output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
+    loggers: tuple[LogName, ...] = Field(default=(), description="send the history to these, too; see the extras")
 
     @field_validator("data", "validation_data", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from alignn_ff.graph import atom_counts, edge_vectors
 from alignn_ff.models import PropertyModel, Scores
 from alignn_ff.progress import track
 from alignn_ff.training.interrupt import Interrupt, interruptible
+from alignn_ff.training.logs import NO_LOGS, Logs, check_installed
 from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
 from alignn_ff.training.property_config import PropertyTrainConfig
 from alignn_ff.training.property_data import Part, PreparedProperty, prepare_property
@@ -62,6 +64,7 @@ class _Run(NamedTuple):
     device: torch.device
     folder: Path
     progress: _Progress
+    logs: Logs
 
 
 def train_property(
@@ -77,19 +80,22 @@ def train_property(
         ConfigError, DataError: what was asked for cannot be done with these data.
         OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
     """
+    check_installed(config.loggers)
     with output_folder(config.output_dir, reuse=overwrite or resume) as folder:
         data, device = prepare_property(config), choose_device(config.device)
         data.model.to(device)
         budget = Budget(config.batch_size, config.batch_atoms)
         steps = len(data.train.batches(budget, epoch_generator(config.random_seed, 0)))
-        run = _Run(config, data, build_optim(config, data.model, steps), budget, device, folder, _Progress())
+        run = _Run(config, data, build_optim(config, data.model, steps), budget, device, folder, _Progress(), NO_LOGS)
         if resume:
             run = run._replace(progress=_restore(run))
         else:
             (folder / _STATE).unlink(missing_ok=True)
             write_text(folder / "config.json", json.dumps(config.model_dump(mode="json"), indent=2))
             save_split(data.split, folder / "ids_train_val_test.json")
-        with interruptible() as interrupt:
+        logs = Logs(config.loggers, folder, config.model_dump(mode="json"), run.progress.epoch)
+        run = run._replace(logs=logs)
+        with closing(logs), interruptible() as interrupt:
             finished = _fit(run, interrupt, progress)
         if finished:
             _report(run)
@@ -191,6 +197,7 @@ def _close_epoch(run: _Run, train_loss: float) -> dict[str, Any]:
     at.epoch += 1
     at.rows.append(row)
     _save(run)
+    run.logs.write(row)
     return row
 
 

@@ -22,6 +22,7 @@ from alignn_ff.files import atomic_path, write_text
 from alignn_ff.models import Potential
 from alignn_ff.schema import Strict, parse
 from alignn_ff.training.config import TrainConfig, to_json
+from alignn_ff.training.logs import NO_LOGS, Logs, check_installed
 from alignn_ff.training.optim import Optim
 from alignn_ff.training.sampling import Sampler
 
@@ -40,6 +41,8 @@ class Record:
         self.folder = folder
         self.config = config
         self.rows: list[dict[str, Any]] = []
+        check_installed(config.loggers)
+        self._logs = NO_LOGS
 
     def check_resumable(self) -> None:
         """Say no where there is no run to go on with.
@@ -75,11 +78,17 @@ class Record:
         self.write_config()
         save_split(split, self.folder / "ids_train_val_test.json")
         self._write_history()
+        self._open_logs(0)
 
     def append(self, row: dict[str, Any]) -> None:
         """One more epoch."""
         self.rows.append(row)
         self._write_history()
+        self._logs.write(row)
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self._logs.close()
 
     def best_row(self, epoch: int) -> dict[str, Any]:
         """The row of an epoch; empty where that epoch was never reached."""
@@ -140,7 +149,11 @@ class Record:
         sampler.load_state_dict(state.get("sampler", {}))  # a run begun before there was any but the uniform one
         self.rows = state["rows"]
         self._write_history()
+        self._open_logs(len(self.rows))
         return state["position"]
+
+    def _open_logs(self, done: int) -> None:
+        self._logs = Logs(self.config.loggers, self.folder, self.config.model_dump(mode="json", exclude=_PATHS), done)
 
     def _write_history(self) -> None:
         write_text(self.folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
@@ -175,7 +188,7 @@ def check_same(config: Strict, path: Path) -> None:
     Raises:
         ConfigError: names what the config of the run, in the file at `path`, has otherwise.
     """
-    free = {"output_dir", "device", "graph_cache_mb", "n_early_stopping"}
+    free = {"output_dir", "loggers", "device", "graph_cache_mb", "n_early_stopping"}
     now = config.model_dump(mode="json", exclude=free)
     started = parse(
         type(config), json.loads(path.read_text(encoding="utf-8")), str(path)

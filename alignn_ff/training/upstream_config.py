@@ -17,6 +17,7 @@ from alignn_ff.training.upstream_fields import (
     check_values,
     data_beside,
     graph_of,
+    loggers_of,
     tell,
 )
 from alignn_ff.units import GPA_PER_EV_A3
@@ -61,7 +62,7 @@ _MODEL_WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
 
 _WITHOUT_HEADS: dict[str, tuple[Any, str]] = {"num_heads": (1, "conv_type alignn has gates, which have no heads")}
 
-_READ_APART = ("model", "target", "criterion", "lr_total_epochs")
+_READ_APART = ("model", "target", "criterion", "lr_total_epochs", "log_tensorboard")
 _MODEL_READ_APART = (
     *("atom_input_features", "calculate_gradient", "graphwise_weight", "gradwise_weight", "stresswise_weight"),
     *("use_penalty", "use_zbl"),
@@ -110,6 +111,7 @@ def from_upstream(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         found["data"] = data_beside(folder, fields)
     if fields.get("target") is not None:
         found.setdefault("energy_key", fields["target"])
+    found |= loggers_of(fields)
     found["model"] = _network(filled, model)
     found["loss"] = {**_loss(fields, model), **(fields.get("loss") or {})}
     found["zbl"] = bool(model.get("use_penalty", True) or model.get("use_zbl"))

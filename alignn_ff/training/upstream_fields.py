@@ -49,7 +49,6 @@ WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "write_checkpoint": (True, _UNUSED),
     "store_outputs": (True, _UNUSED),
     "progress": (True, _UNUSED),
-    "log_tensorboard": (False, _UNUSED),
     "normalize_graph_level_loss": (False, "energies are compared per atom in any case"),
     "standard_scalar_and_pca": (
         False,
@@ -136,6 +135,11 @@ def check_values(fields: Mapping[str, Any], rules: Mapping[str, tuple[tuple[Any,
                 f"field `{place}{name}` of an upstream config is {fields[name]!r}, which cannot be honoured: {reason}. "
                 f"Set it to {' or '.join(map(repr, allowed))}, or leave it out."
             )
+
+
+def loggers_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Our field of who is told the history."""
+    return {"loggers": ["tensorboard"]} if fields.get("log_tensorboard") else {}
 
 
 def tell(fields: Mapping[str, Any], rules: Mapping[str, tuple[Any, str]], place: str) -> None:

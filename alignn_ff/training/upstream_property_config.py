@@ -19,6 +19,7 @@ from alignn_ff.training.upstream_fields import (
     check_values,
     data_beside,
     graph_of,
+    loggers_of,
     tell,
 )
 
@@ -86,7 +87,10 @@ _ATOMWISE_ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
 _EXTRA_FEATURES = "extra_features"
 """What records of upstream's id_prop.json call them."""
 
-PROPERTY_TOP_FIELDS = (*SAME, *GRAPH, *_WITHOUT_EFFECT, *_ONE_VALUE, *_HONOURED, "model", "target", "lr_total_epochs")
+PROPERTY_TOP_FIELDS = (
+    *(*SAME, *GRAPH, *_WITHOUT_EFFECT, *_ONE_VALUE, *_HONOURED),
+    *("model", "target", "lr_total_epochs", "log_tensorboard"),
+)
 """Every field at the top of an upstream config."""
 PROPERTY_MODEL_FIELDS = (*_ALIGNN, "atom_input_features")
 """Every field of its model `alignn`."""
@@ -137,6 +141,7 @@ def from_upstream_property(fields: Mapping[str, Any], folder: Path) -> dict[str,
         raise ConfigError("field `lr_total_epochs` of an upstream config: the schedule ends with the last epoch.")
     taken = (*SAME, *_OURS, *_HONOURED, "target", "criterion")
     found = {name: filled[name] for name in taken if filled.get(name) is not None}
+    found |= loggers_of(fields)
     if "data" not in found:
         found["data"] = data_beside(folder, fields)
     network = {name: model[name] for name in (_ATOMWISE if alone else _ALIGNN) if name in model}

@@ -16,6 +16,7 @@ from ase.io import read, write
 
 from alignn_ff.checkpoint import load_checkpoint
 from alignn_ff.io import to_ase
+from alignn_ff.models.reference_energies import ReferenceEnergies
 from alignn_ff.testing import predict
 from alignn_ff.training import TrainConfig, train
 from alignn_ff.training.prepare import prepare
@@ -103,7 +104,7 @@ def test_the_page_says_all_there_is_and_fetches_nothing(reported):
     assert len(sources) == 1 + 2 * 3 and all(source.startswith("data:image/png;base64,") for source in sources)
     text = " ".join(page.texts)
     checkpoint = load_checkpoint(folder / "best_model.safetensors")
-    energies = checkpoint.potential.config["terms"][0]["energies"]
+    (energies,) = (m.energies for m in checkpoint.potential.modules() if isinstance(m, ReferenceEnergies))
     for said in (
         *(checkpoint.sha256, checkpoint.facts["data"]["files"]["emt.extxyz"], "loss.force_weight", torch.__version__),
         *(f"{energy:.6f}" for energy in energies),
