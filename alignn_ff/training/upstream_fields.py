@@ -68,7 +68,7 @@ WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
 ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "id_tag": (("jid",), "records of id_prop.json are named by `jid`"),
     "classification_threshold": ((None,), "a force field is no classifier"),
-    "target_multiplication_factor": ((None,), "labels are learned in eV; scale them in the data"),
+    "target_multiplication_factor": ((None, 1), "forces are the slope of the energies, and would not be scaled"),
     "gpu_memory_fraction": ((None,), "memory is bounded by batch_size, batch_atoms or batch_edges"),
     "use_amp": ((False,), "forces need float32; there is no mixed precision"),
     "ddp_find_unused_parameters": ((False,), "one process trains a model"),
