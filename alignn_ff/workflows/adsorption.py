@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -21,7 +20,8 @@ from alignn_ff.workflows.adsorption_gas import gas, named_molecule
 from alignn_ff.workflows.adsorption_result import COLUMNS, Adsorbed, AdsorptionResult
 from alignn_ff.workflows.adsorption_sites import Site, distinct_sites, upward
 from alignn_ff.workflows.frames import append_line, growing_file, working_copy
-from alignn_ff.workflows.relax import OPTIMIZERS, RelaxResult, RelaxSettings, run_relax
+from alignn_ff.workflows.relax import OPTIMIZERS, RelaxResult, RelaxSettings
+from alignn_ff.workflows.relaxer import Relaxer, open_relaxer
 from alignn_ff.workflows.settings import setting, validate
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ def run_adsorption(
     settings: AdsorptionSettings = ADSORPTION_DEFAULTS,
     *,
     folder: str | Path | None = None,
+    resume: bool = False,
     progress: bool = False,
 ) -> AdsorptionResult:
     """Relax a copy of the slab `atoms` with its calculator, bare and with the adsorbate on each distinct site.
@@ -84,6 +85,7 @@ def run_adsorption(
     Args:
         atoms: repeats along its first two cell vectors, with vacuum along the third; left as it is.
         folder: where `sites.csv` grows site by site and the result is saved; None writes nothing.
+        resume: go on with the relaxations that an earlier run finished in `folder`.
         progress: draw a bar on standard error.
     Returns:
         The result, also where something did not relax (`converged`).
@@ -97,23 +99,35 @@ def run_adsorption(
     _require_vacuum(slab)
     if not slab.constraints:
         slab.set_constraint(_fixed(slab, settings.fixed_part))
-    bare = _relaxed(slab, atoms.calc, settings)
-    free, share = gas(settings.adsorbate, settings.reference)
-    reference = _relaxed(free, atoms.calc, settings)
-    found, frames = [], []
-    with growing_file(folder, "sites.csv") as file, track("adsorption", len(sites), show=progress) as advance:
-        append_line(file, COLUMNS)
-        for site in sites:
-            one, frame = _adsorbed(bare, site, share * reference.energy_ev, atoms.calc, settings)
-            found.append(one)
-            frames.append(frame)
-            append_line(file, one)
-            advance(note=f"{one.site} {one.adsorption_energy_ev:.4f} eV")
-    result = _result(bare, reference, found, frames, settings)
+    with open_relaxer(atoms, folder, resume=resume) as relax:
+        result = _computed(slab, sites, relax, settings, folder, progress)
     _warn(result)
     if folder is not None:
         result.save(folder)
     return result
+
+
+def _computed(
+    slab: Atoms,
+    sites: Sequence[Site],
+    relax: Relaxer,
+    settings: AdsorptionSettings,
+    folder: str | Path | None,
+    progress: bool,
+) -> AdsorptionResult:
+    bare = relax(slab, _how(settings))
+    free, share = gas(settings.adsorbate, settings.reference)
+    reference = relax(free, _how(settings))
+    found, frames = [], []
+    with growing_file(folder, "sites.csv") as file, track("adsorption", len(sites), show=progress) as advance:
+        append_line(file, COLUMNS)
+        for site in sites:
+            one, frame = _adsorbed(bare, site, share * reference.energy_ev, relax, settings)
+            found.append(one)
+            frames.append(frame)
+            append_line(file, one)
+            advance(note=f"{one.site} {one.adsorption_energy_ev:.4f} eV")
+    return _result(bare, reference, found, frames, settings)
 
 
 def _sites(slab: Atoms, settings: AdsorptionSettings) -> list[Site]:
@@ -144,21 +158,15 @@ def _fixed(slab: Atoms, part: float) -> list[FixAtoms]:
     return [FixAtoms(below)] if len(below) else []
 
 
-def _relaxed(atoms: Atoms, calc: Any, settings: AdsorptionSettings) -> RelaxResult:
-    start = atoms.copy()
-    start.calc = calc
-    how = RelaxSettings(optimizer=settings.optimizer, fmax=settings.fmax, steps=settings.relax_steps, cell="none")
-    result = run_relax(start, how)
-    if result.outcome == "interrupted":
-        raise KeyboardInterrupt
-    return result
+def _how(settings: AdsorptionSettings) -> RelaxSettings:
+    return RelaxSettings(optimizer=settings.optimizer, fmax=settings.fmax, steps=settings.relax_steps, cell="none")
 
 
 def _adsorbed(
-    bare: RelaxResult, site: Site, gas_ev: float, calc: Any, settings: AdsorptionSettings
+    bare: RelaxResult, site: Site, gas_ev: float, relax: Relaxer, settings: AdsorptionSettings
 ) -> tuple[Adsorbed, Atoms]:
     start, anchor = _placed(bare.atoms, site, settings)
-    relaxed = _relaxed(start, calc, settings)
+    relaxed = relax(start, _how(settings))
     step, _ = find_mic(relaxed.atoms.positions[anchor] - start.positions[anchor], start.cell, start.pbc)
     normal = upward(start)
     slid = float(np.linalg.norm(step - (step @ normal) * normal))

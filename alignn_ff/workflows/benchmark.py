@@ -15,7 +15,7 @@ from ase import Atoms
 from alignn_ff.errors import ConfigError, RunawayError, StructureError, did_you_mean
 from alignn_ff.progress import track
 from alignn_ff.workflows.benchmark_errors import compare, statistics
-from alignn_ff.workflows.benchmark_ledger import Ledger, Row, Status, open_ledger
+from alignn_ff.workflows.benchmark_ledger import Ledger, Row, Status, open_rows
 from alignn_ff.workflows.benchmark_materials import Material
 from alignn_ff.workflows.benchmark_properties import PROPERTIES
 from alignn_ff.workflows.benchmark_quantities import QUANTITIES
@@ -101,7 +101,7 @@ def run_benchmark(
     settled = {name: value for name, value in asdict(settings).items() if name != "properties"}
     origin = {"calculator": calculator_identity(calculator), **settled}
     place = None if folder is None else Path(folder)
-    with open_ledger(place, origin, resume=resume) as ledger:
+    with open_rows(place, origin, resume=resume) as ledger:
         rows = _rows(jobs, calculator, settings, ledger, progress)
     result = _result(materials, jobs, rows, settings)
     if folder is not None:

@@ -10,7 +10,8 @@ from ase import Atoms
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.workflows.frames import any_stress, working_copy
-from alignn_ff.workflows.relax import OPTIMIZERS, RelaxResult, RelaxSettings, run_relax
+from alignn_ff.workflows.relax import OPTIMIZERS, RelaxResult, RelaxSettings
+from alignn_ff.workflows.relaxer import Relaxer
 from alignn_ff.workflows.settings import reject_unused, setting, validate
 
 log = logging.getLogger(__name__)
@@ -37,11 +38,14 @@ class CrystalSettings:
             reject_unused(self, ("pressure_gpa",), "relax is off")
 
 
-def reference_crystal(atoms: Atoms, settings: CrystalSettings, *, needs_stress: bool = False) -> RelaxResult:
+def reference_crystal(
+    atoms: Atoms, settings: CrystalSettings, *, needs_stress: bool = False, relax: Relaxer | None = None
+) -> RelaxResult:
     """The crystal to compute with, relaxed as `settings` say; the atoms alone where the calculator has no stress.
 
     Args:
         needs_stress: refuse a calculator without stress.
+        relax: of the job, with the calculator of `atoms`; one that forgets unless given.
     Raises:
         ConfigError: no calculator, not periodic in 3D, or no stress where it is needed.
         StructureError, RunawayError: as in `run_relax`.
@@ -53,34 +57,23 @@ def reference_crystal(atoms: Atoms, settings: CrystalSettings, *, needs_stress: 
         )
     if needs_stress and any_stress(working_copy(atoms)) is None:
         raise ConfigError("the calculator offers no stress, from which this is computed. Use another model.")
-    result = run_relax(atoms, _how(settings))
-    if result.outcome == "interrupted":
-        raise KeyboardInterrupt  # what follows would pass for the property of a relaxed crystal
+    result = (relax or Relaxer(working_copy(atoms).calc))(atoms, _how(settings))
     _warn(result, settings)
     return result
 
 
-def relax_atoms(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
-    """The atoms relaxed within a cell that stays as it is."""
-    result = run_relax(atoms, RelaxSettings(**_method(settings), cell="none"))
-    if result.outcome == "interrupted":
-        raise KeyboardInterrupt
-    return result
+def atoms_alone(settings: CrystalSettings) -> RelaxSettings:
+    """How the atoms relax within a cell that stays as it is."""
+    return RelaxSettings(**_method(settings), cell="none")
 
 
-def relax_normal(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
-    """Atoms and cell relaxed while the first two cell vectors, in the xy plane, stay as they are.
+def atoms_and_normal(settings: CrystalSettings) -> RelaxSettings:
+    """How atoms and cell relax while the first two cell vectors, in the xy plane, stay as they are.
 
     Where the third one shears they change in second order of the shear.
-
-    Raises:
-        ConfigError: the calculator offers no stress.
     """
     out_of_plane = (False, False, True, True, True, False)
-    result = run_relax(atoms, RelaxSettings(**_method(settings), cell="full", cell_mask=out_of_plane))
-    if result.outcome == "interrupted":
-        raise KeyboardInterrupt
-    return result
+    return RelaxSettings(**_method(settings), cell="full", cell_mask=out_of_plane)
 
 
 def relax_shape(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
@@ -88,10 +81,7 @@ def relax_shape(atoms: Atoms, settings: CrystalSettings) -> RelaxResult:
     how = _how(settings)
     if settings.relax:
         how = replace(how, pressure_gpa=0.0, constant_volume=any_stress(working_copy(atoms)) is not None)
-    result = run_relax(atoms, how)
-    if result.outcome == "interrupted":
-        raise KeyboardInterrupt
-    return result
+    return Relaxer(atoms.calc)(atoms, how)
 
 
 def _how(settings: CrystalSettings) -> RelaxSettings:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from alignn_ff.units import GPA_PER_EV_A3
 from alignn_ff.workflows.batch import evaluate_each
-from alignn_ff.workflows.crystal import CrystalSettings, relax_atoms
+from alignn_ff.workflows.crystal import CrystalSettings, atoms_alone
 from alignn_ff.workflows.frames import max_norm, stored_forces
+from alignn_ff.workflows.relaxer import Relaxer
 from alignn_ff.workflows.result import Table
 
 DIRECTIONS = ("xx", "yy", "zz", "yz", "xz", "xy")
@@ -51,13 +52,12 @@ def relaxed_rows(
     clamped: Sequence[Atoms], strains: NDArray, calc: Any, settings: CrystalSettings, record: Record
 ) -> tuple[bool, list[Row]]:
     """The same cells with relaxed ions: whether all converged, and rows; where no forces act nothing is computed."""
+    relax = Relaxer(calc)
     rows: list[Row] = []
     converged = True
     for frame in clamped:
         if max_norm(stored_forces(frame)) > settings.fmax:
-            start = frame.copy()
-            start.calc = calc
-            point = relax_atoms(start, settings)
+            point = relax(frame, atoms_alone(settings))
             frame, converged = point.atoms, converged and point.converged
         rows.append(_row("relaxed", len(rows), strains, frame))
         record(rows[-1])

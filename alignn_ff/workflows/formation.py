@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -16,8 +15,9 @@ from alignn_ff.progress import track
 from alignn_ff.workflows.formation_elements import Reference, element_references, reference_table
 from alignn_ff.workflows.formation_hull import Decomposition, fractions, hull_distances
 from alignn_ff.workflows.formation_result import FormationResult, Phase
-from alignn_ff.workflows.frames import append_line, growing_file, working_copy
-from alignn_ff.workflows.relax import OPTIMIZERS, RelaxResult, RelaxSettings, run_relax
+from alignn_ff.workflows.frames import append_line, growing_file
+from alignn_ff.workflows.relax import OPTIMIZERS, RelaxResult, RelaxSettings
+from alignn_ff.workflows.relaxer import Relaxer, open_relaxer
 from alignn_ff.workflows.settings import reject_unused, setting, validate
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def run_formation(
     settings: FormationSettings = FORMATION_DEFAULTS,
     *,
     folder: str | Path | None = None,
+    resume: bool = False,
     progress: bool = False,
 ) -> FormationResult:
     """Relax copies of `structures` and of their elements with one calculator, and find the hull of their energies.
@@ -61,6 +62,7 @@ def run_formation(
     Args:
         structures: the calculator of the first is used for all; left as they are. Pure elements compete as references.
         folder: where `phases.csv` grows phase by phase and the result is saved; None writes nothing.
+        resume: go on with the relaxations that an earlier run finished in `folder`.
         progress: draw a bar on standard error.
     Returns:
         The result, also where something did not relax (`converged`).
@@ -71,24 +73,34 @@ def run_formation(
     """
     if not structures:
         raise StructureError("no structure was given; one at least was expected.")
-    calc = working_copy(structures[0]).calc
+    with open_relaxer(structures[0], folder, resume=resume) as relax:
+        result = _computed(structures, relax, settings, folder, progress)
+    _warn(result)
+    if folder is not None:
+        result.save(folder)
+    return result
+
+
+def _computed(
+    structures: Sequence[Atoms],
+    relax: Relaxer,
+    settings: FormationSettings,
+    folder: str | Path | None,
+    progress: bool,
+) -> FormationResult:
     elements = sorted({symbol for atoms in structures for symbol in atoms.symbols})
     references = element_references(
-        elements, calc, _how(settings, relax=True), given=structures, known=settings.known_elements, progress=progress
+        elements, relax, _how(settings, relax=True), given=structures, known=settings.known_elements, progress=progress
     )
     relaxed = []
     with growing_file(folder, "phases.csv") as file, track("formation", len(structures), show=progress) as advance:
         append_line(file, ("formula", "atoms", "energy_ev", "converged"))
         for atoms in structures:
-            relaxed.append(_relaxed(atoms, calc, settings))
+            relaxed.append(relax(atoms, _how(settings, relax=settings.relax)))
             formula = relaxed[-1].atoms.get_chemical_formula("metal")
             append_line(file, (formula, len(atoms), relaxed[-1].energy_ev, relaxed[-1].converged))
             advance(note=formula)
-    result = _result(relaxed, references, elements, settings)
-    _warn(result)
-    if folder is not None:
-        result.save(folder)
-    return result
+    return _result(relaxed, references, elements, settings)
 
 
 def _how(settings: FormationSettings, *, relax: bool) -> RelaxSettings:
@@ -99,15 +111,6 @@ def _how(settings: FormationSettings, *, relax: bool) -> RelaxSettings:
         cell="auto" if relax else "none",
         symprec=settings.symprec,
     )
-
-
-def _relaxed(atoms: Atoms, calc: Any, settings: FormationSettings) -> RelaxResult:
-    start = atoms.copy()
-    start.calc = calc
-    result = run_relax(start, _how(settings, relax=settings.relax))
-    if result.outcome == "interrupted":
-        raise KeyboardInterrupt  # a hull of part of the phases would pass for that of all
-    return result
 
 
 def _result(

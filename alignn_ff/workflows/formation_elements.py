@@ -17,7 +17,8 @@ from ase.spacegroup import crystal
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
-from alignn_ff.workflows.relax import RelaxResult, RelaxSettings, run_relax
+from alignn_ff.workflows.relax import RelaxSettings
+from alignn_ff.workflows.relaxer import Relaxer
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +64,14 @@ def element_structures(symbol: str) -> list[Atoms]:
 
 def element_references(
     symbols: Iterable[str],
-    calculator: Any,
+    relax: Relaxer,
     how: RelaxSettings,
     *,
     given: Sequence[Atoms] = (),
     known: bool = True,
     progress: bool = False,
 ) -> dict[str, Reference]:
-    """The most stable of the known structures of each element, all relaxed with the same calculator.
+    """The most stable of the known structures of each element, all relaxed by one relaxer.
 
     Args:
         how: the relaxation.
@@ -85,7 +86,7 @@ def element_references(
     references = {}
     with track("elements", len(candidates), show=progress) as advance:
         for symbol, structures in candidates.items():
-            references[symbol] = _most_stable(structures, calculator, how)
+            references[symbol] = _most_stable(structures, relax, how)
             advance(note=f"{symbol} {references[symbol].energy_ev_per_atom:.4f} eV/atom")
     return references
 
@@ -124,22 +125,13 @@ def _candidates(symbol: str, given: Sequence[Atoms], known: bool) -> list[Atoms]
     return found
 
 
-def _most_stable(structures: Sequence[Atoms], calculator: Any, how: RelaxSettings) -> Reference:
-    relaxed = [_relaxed(atoms, calculator, how) for atoms in structures]
+def _most_stable(structures: Sequence[Atoms], relax: Relaxer, how: RelaxSettings) -> Reference:
+    relaxed = [relax(atoms, how) for atoms in structures]
     best = min(relaxed, key=lambda one: one.energy_ev / len(one.atoms))
     if not best.converged:
         log.warning("the reference of %s did not relax: %s.", best.atoms.symbols[0], best.reason)
     structure = best.space_group_after or f"molecule of {len(best.atoms)}"
     return Reference(best.atoms, best.energy_ev / len(best.atoms), best.converged, structure)
-
-
-def _relaxed(atoms: Atoms, calculator: Any, how: RelaxSettings) -> RelaxResult:
-    start = atoms.copy()
-    start.calc = calculator
-    result = run_relax(start, how)
-    if result.outcome == "interrupted":
-        raise KeyboardInterrupt
-    return result
 
 
 def _bulk(symbol: str) -> list[Atoms]:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ase import Atoms
 from numpy.typing import NDArray
@@ -15,14 +14,15 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
 from alignn_ff.units import J_M2_PER_EV_A2
 from alignn_ff.workflows.batch import evaluate_each
-from alignn_ff.workflows.crystal import relax_atoms
-from alignn_ff.workflows.frames import max_norm, stored_energy, stored_forces, working_copy
+from alignn_ff.workflows.crystal import atoms_alone
+from alignn_ff.workflows.frames import max_norm, stored_energy, stored_forces
 from alignn_ff.workflows.interface_halves import Half, Slab, half, slab, strained
 from alignn_ff.workflows.interface_match import Match, smallest_match
 from alignn_ff.workflows.interface_result import InterfaceResult
 from alignn_ff.workflows.interface_scan import SEPARATIONS, Scan, scan, scan_size
 from alignn_ff.workflows.interface_settings import InterfaceSettings
 from alignn_ff.workflows.interface_stack import Stack, separation_a, stack
+from alignn_ff.workflows.relaxer import Relaxer, open_relaxer
 from alignn_ff.workflows.surface_slabs import area_a2, periods
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ def run_interface(
     settings: InterfaceSettings = INTERFACE_DEFAULTS,
     *,
     folder: str | Path | None = None,
+    resume: bool = False,
     progress: bool = False,
 ) -> InterfaceResult:
     """Relax copies of two crystals with one calculator, strain the film to the substrate, and lay it on.
@@ -75,6 +76,7 @@ def run_interface(
     Args:
         structures: substrate and film, periodic in 3D; the calculator of the first, with stress, is used for both.
         folder: where the result is saved; None writes nothing.
+        resume: go on with the relaxations that an earlier run finished in `folder`.
         progress: draw a bar on standard error.
     Returns:
         The result, also where something did not relax (`converged`).
@@ -84,41 +86,48 @@ def run_interface(
         StructureError: no atoms or positions that are not finite.
         RunawayError: energy or forces not finite.
     """
-    calc = _calculator(structures)
-    lower, loose = (half(atoms, settings, which) for atoms, which in _named(structures, calc))
+    _require_two(structures)
+    with open_relaxer(structures[0], folder, resume=resume) as relax:
+        result = _computed(structures, relax, settings, progress)
+    if folder is not None:
+        result.save(folder)
+    return result
+
+
+def _computed(
+    structures: Sequence[Atoms], relax: Relaxer, settings: InterfaceSettings, progress: bool
+) -> InterfaceResult:
+    lower, loose = (half(atoms, relax, settings, which) for atoms, which in _named(structures, relax))
     match = smallest_match(
         lower.block,
         loose.block,
         max_mismatch=0.01 * settings.max_mismatch_percent,
         max_area_a2=settings.max_area_a2,
     )
-    upper = strained(loose, match, calc, settings)
+    upper = strained(loose, match, relax, settings)
     stacked = _stacked(lower, upper, match, settings)
     with track("interface", scan_size(settings.registry) + 3, show=progress) as advance:
-        slabs = slab(lower, calc, settings), slab(upper, calc, settings)
+        slabs = slab(lower, relax, settings), slab(upper, relax, settings)
         advance(2, note="registry")
-        found = scan(stacked, calc, registry=settings.registry, reach_a=settings.reach_a, advance=advance)
-        joined = _joined(found.best, calc, settings)
+        found = scan(stacked, relax.calculator, registry=settings.registry, reach_a=settings.reach_a, advance=advance)
+        joined = _joined(found.best, relax, settings)
         advance()
     parts = Parts(match, (lower, upper), loose.energy_ev_per_atom, slabs, stacked, found)
     result = _result(parts, joined, settings)
     _warn(result, found.separation_a / stacked.nominal_a)
-    if folder is not None:
-        result.save(folder)
     return result
 
 
-def _calculator(structures: Sequence[Atoms]) -> Any:
+def _require_two(structures: Sequence[Atoms]) -> None:
     if len(structures) != 2:
         raise ConfigError(f"{len(structures)} structures were given; two were expected, the substrate and the film.")
-    return working_copy(structures[0]).calc
 
 
-def _named(structures: Sequence[Atoms], calc: Any) -> list[tuple[Atoms, str]]:
+def _named(structures: Sequence[Atoms], relax: Relaxer) -> list[tuple[Atoms, str]]:
     """Copies with one calculator, and what each is for."""
     copies = [atoms.copy() for atoms in structures]
     for atoms in copies:
-        atoms.calc = calc
+        atoms.calc = relax.calculator
     return list(zip(copies, ("substrate", "film"), strict=True))
 
 
@@ -135,13 +144,11 @@ def _stacked(lower: Half, upper: Half, match: Match, settings: InterfaceSettings
     return found
 
 
-def _joined(rigid: Atoms, calc: Any, settings: InterfaceSettings) -> Joined:
-    (evaluated,) = evaluate_each([rigid], calc)
+def _joined(rigid: Atoms, relax: Relaxer, settings: InterfaceSettings) -> Joined:
+    (evaluated,) = evaluate_each([rigid], relax.calculator)
     frame, converged = evaluated, True
     if settings.relax_interface:
-        work = rigid.copy()
-        work.calc = calc
-        relaxed = relax_atoms(work, settings)
+        relaxed = relax(rigid, atoms_alone(settings))
         frame, converged = relaxed.atoms, relaxed.converged
     return Joined(evaluated, frame, converged)
 

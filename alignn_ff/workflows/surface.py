@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -14,9 +14,10 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
 from alignn_ff.units import J_M2_PER_EV_A2
 from alignn_ff.workflows.batch import evaluate_each
-from alignn_ff.workflows.crystal import reference_crystal, relax_atoms
+from alignn_ff.workflows.crystal import atoms_alone, reference_crystal
 from alignn_ff.workflows.frames import append_line, growing_file, max_norm, stored_energy, stored_forces
 from alignn_ff.workflows.relax import RelaxResult
+from alignn_ff.workflows.relaxer import Relaxer, open_relaxer
 from alignn_ff.workflows.surface_result import COLUMNS, Surface, SurfaceResult
 from alignn_ff.workflows.surface_settings import SurfaceSettings, miller_indices
 from alignn_ff.workflows.surface_slabs import (
@@ -59,6 +60,7 @@ def run_surface(
     settings: SurfaceSettings = SURFACE_DEFAULTS,
     *,
     folder: str | Path | None = None,
+    resume: bool = False,
     progress: bool = False,
 ) -> SurfaceResult:
     """Relax a copy of `atoms` with its calculator, cut slabs from it, and compute what their surfaces cost.
@@ -69,6 +71,7 @@ def run_surface(
     Args:
         atoms: periodic in 3D, with a calculator; left as it is. Magnetic moments are not carried over to slabs.
         folder: where `surfaces.csv` grows slab by slab and the result is saved; None writes nothing.
+        resume: go on with the relaxations that an earlier run finished in `folder`.
         progress: draw a bar on standard error.
     Returns:
         The result, also where something did not relax (`converged`), and without a Wulff shape where there is none.
@@ -77,7 +80,18 @@ def run_surface(
         StructureError: no atoms or positions that are not finite.
         RunawayError: energy or forces not finite.
     """
-    reference = reference_crystal(atoms, settings)
+    with open_relaxer(atoms, folder, resume=resume) as relax:
+        result = _computed(atoms, relax, settings, folder, progress)
+    _warn(result)
+    if folder is not None:
+        result.save(folder)
+    return result
+
+
+def _computed(
+    atoms: Atoms, relax: Relaxer, settings: SurfaceSettings, folder: str | Path | None, progress: bool
+) -> SurfaceResult:
+    reference = reference_crystal(atoms, settings, relax=relax)
     lattice = lattice_of(reference.atoms, settings.symprec)
     found = [cut for plane in _planes(lattice, settings) for cut in cuts(lattice, plane)]
     _require_small(lattice, found, settings)
@@ -86,16 +100,12 @@ def run_surface(
     with growing_file(folder, "surfaces.csv") as file, track("surface", len(found), show=progress) as advance:
         append_line(file, COLUMNS)
         for cut in found:
-            surface, frame = _surface(lattice, cut, per_atom, atoms.calc, settings)
+            surface, frame = _surface(lattice, cut, per_atom, relax, settings)
             surfaces.append(surface)
             slabs.append(frame)
             append_line(file, surface.row())
             advance(note=f"{surface.label} {surface.surface_energy_j_per_m2:.3f} J/m²")
-    result = _result(reference, lattice, surfaces, slabs, settings)
-    _warn(result)
-    if folder is not None:
-        result.save(folder)
-    return result
+    return _result(reference, lattice, surfaces, slabs, settings)
 
 
 def _planes(lattice: Lattice, settings: SurfaceSettings) -> list[Miller]:
@@ -120,15 +130,15 @@ def _require_small(lattice: Lattice, found: Sequence[Cut], settings: SurfaceSett
 
 
 def _surface(
-    lattice: Lattice, cut: Cut, per_atom: float, calc: Any, settings: SurfaceSettings
+    lattice: Lattice, cut: Cut, per_atom: float, relax: Relaxer, settings: SurfaceSettings
 ) -> tuple[Surface, Atoms]:
     start = slab(lattice, cut, thickness_a=settings.thickness_a, vacuum_a=settings.vacuum_a)
-    energy = _energy(start, per_atom, calc, settings)
+    energy = _energy(start, per_atom, relax, settings)
     thickness_change = vacuum_change = None
     if settings.check:
         thick = slab(lattice, cut, thickness_a=THICKER * settings.thickness_a, vacuum_a=settings.vacuum_a)
-        thickness_change = _energy(thick, per_atom, calc, settings).relaxed - energy.relaxed
-        vacuum_change = _with_more_vacuum(energy.frame, per_atom, calc, settings) - energy.relaxed
+        thickness_change = _energy(thick, per_atom, relax, settings).relaxed - energy.relaxed
+        vacuum_change = _with_more_vacuum(energy.frame, per_atom, relax, settings) - energy.relaxed
     heights = start.positions[:, 2]
     surface = Surface(
         miller=cut.miller,
@@ -147,22 +157,20 @@ def _surface(
     return surface, energy.frame
 
 
-def _energy(start: Atoms, per_atom: float, calc: Any, settings: SurfaceSettings) -> Energy:
-    (unrelaxed,) = evaluate_each([start], calc)
+def _energy(start: Atoms, per_atom: float, relax: Relaxer, settings: SurfaceSettings) -> Energy:
+    (unrelaxed,) = evaluate_each([start], relax.calculator)
     frame, converged = unrelaxed, True
     if settings.relax_slabs:
-        work = start.copy()
-        work.calc = calc
-        relaxed = relax_atoms(work, settings)
+        relaxed = relax(start, atoms_alone(settings))
         frame, converged = relaxed.atoms, relaxed.converged
     return Energy(frame, _energy_j_per_m2(unrelaxed, per_atom), _energy_j_per_m2(frame, per_atom), converged)
 
 
-def _with_more_vacuum(frame: Atoms, per_atom: float, calc: Any, settings: SurfaceSettings) -> float:
+def _with_more_vacuum(frame: Atoms, per_atom: float, relax: Relaxer, settings: SurfaceSettings) -> float:
     """Surface energy in J/m² of the same atoms further away from their images."""
     wide = frame.copy()
     wide.cell[2, 2] += (MORE_VACUUM - 1.0) * settings.vacuum_a
-    (evaluated,) = evaluate_each([wide], calc)
+    (evaluated,) = evaluate_each([wide], relax.calculator)
     return _energy_j_per_m2(evaluated, per_atom)
 
 

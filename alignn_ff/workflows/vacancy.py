@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from alignn_ff.progress import track
 from alignn_ff.workflows.batch import evaluate_each
-from alignn_ff.workflows.crystal import CrystalSettings, reference_crystal, relax_atoms
+from alignn_ff.workflows.crystal import CrystalSettings, atoms_alone, reference_crystal
 from alignn_ff.workflows.formation_elements import Reference, element_references, read_structures
 from alignn_ff.workflows.frames import append_line, growing_file, max_norm, stored_energy, stored_forces
 from alignn_ff.workflows.relax import RelaxResult, RelaxSettings
+from alignn_ff.workflows.relaxer import Relaxer, open_relaxer
 from alignn_ff.workflows.settings import reject_unused, setting
 from alignn_ff.workflows.vacancy_cells import image_distance_a, kinds, removed_sites, supercell_series
 from alignn_ff.workflows.vacancy_result import COLUMNS, Row, Vacancy, VacancyResult, columns_of
@@ -79,6 +80,7 @@ def run_vacancy(
     settings: VacancySettings = VACANCY_DEFAULTS,
     *,
     folder: str | Path | None = None,
+    resume: bool = False,
     progress: bool = False,
 ) -> VacancyResult:
     """Relax a copy of `atoms` with its calculator, and remove one atom from supercells of it.
@@ -90,6 +92,7 @@ def run_vacancy(
     Args:
         atoms: periodic in 3D, with a calculator; left as it is.
         folder: where `series.csv` grows vacancy by vacancy and the result is saved; None writes nothing.
+        resume: go on with the relaxations that an earlier run finished in `folder`.
         progress: draw a bar on standard error.
     Returns:
         The result, also where something did not relax (`converged`).
@@ -99,30 +102,39 @@ def run_vacancy(
         StructureError: no atoms or positions that are not finite.
         RunawayError: energy or forces not finite.
     """
-    reference = reference_crystal(atoms, settings)
-    crystal = reference.atoms
-    sites = removed_sites(crystal, settings)
-    supercells = [make_supercell(crystal, matrix) for matrix in supercell_series(crystal, settings)]
-    reservoirs = _reservoirs(crystal, sites, atoms.calc, settings)
-    rows, relaxed = [], []
-    total = len(sites) * len(supercells)
-    with growing_file(folder, "series.csv") as file, track("vacancy", total, show=progress) as advance:
-        append_line(file, COLUMNS)
-        for perfect in supercells:
-            for site in sites:
-                row, frame = _vacancy(perfect, site, reservoirs[crystal.symbols[site]].energy_ev, atoms.calc, settings)
-                rows.append(row)
-                relaxed.append(frame)
-                append_line(file, row)
-                advance(note=f"{row.element} {row.supercell_atoms} atoms, {row.formation_energy_ev:.4f} eV")
-    result = _result(reference, rows, relaxed[-len(sites) :], reservoirs, settings)
+    with open_relaxer(atoms, folder, resume=resume) as relax:
+        result = _computed(atoms, relax, settings, folder, progress)
     _warn(result)
     if folder is not None:
         result.save(folder)
     return result
 
 
-def _reservoirs(crystal: Atoms, sites: Sequence[int], calc: Any, settings: VacancySettings) -> dict[str, Reservoir]:
+def _computed(
+    atoms: Atoms, relax: Relaxer, settings: VacancySettings, folder: str | Path | None, progress: bool
+) -> VacancyResult:
+    reference = reference_crystal(atoms, settings, relax=relax)
+    crystal = reference.atoms
+    sites = removed_sites(crystal, settings)
+    supercells = [make_supercell(crystal, matrix) for matrix in supercell_series(crystal, settings)]
+    reservoirs = _reservoirs(crystal, sites, relax, settings)
+    rows, relaxed = [], []
+    total = len(sites) * len(supercells)
+    with growing_file(folder, "series.csv") as file, track("vacancy", total, show=progress) as advance:
+        append_line(file, COLUMNS)
+        for perfect in supercells:
+            for site in sites:
+                row, frame = _vacancy(perfect, site, reservoirs[crystal.symbols[site]].energy_ev, relax, settings)
+                rows.append(row)
+                relaxed.append(frame)
+                append_line(file, row)
+                advance(note=f"{row.element} {row.supercell_atoms} atoms, {row.formation_energy_ev:.4f} eV")
+    return _result(reference, rows, relaxed[-len(sites) :], reservoirs, settings)
+
+
+def _reservoirs(
+    crystal: Atoms, sites: Sequence[int], relax: Relaxer, settings: VacancySettings
+) -> dict[str, Reservoir]:
     """Reservoir of each element removed."""
     if len(set(crystal.symbols)) == 1:
         energy = stored_energy(crystal) / len(crystal)
@@ -131,7 +143,7 @@ def _reservoirs(crystal: Atoms, sites: Sequence[int], calc: Any, settings: Vacan
     how = RelaxSettings(
         optimizer=settings.optimizer, fmax=settings.fmax, steps=settings.relax_steps, symprec=settings.symprec
     )
-    found = element_references((crystal.symbols[site] for site in sites), calc, how, given=given)
+    found = element_references((crystal.symbols[site] for site in sites), relax, how, given=given)
     return {symbol: _reservoir(one) for symbol, one in found.items()}
 
 
@@ -139,15 +151,17 @@ def _reservoir(one: Reference) -> Reservoir:
     return Reservoir(one.energy_ev_per_atom, one.structure, one.converged)
 
 
-def _vacancy(perfect: Atoms, site: int, reservoir_ev: float, calc: Any, settings: VacancySettings) -> tuple[Row, Atoms]:
+def _vacancy(
+    perfect: Atoms, site: int, reservoir_ev: float, relax: Relaxer, settings: VacancySettings
+) -> tuple[Row, Atoms]:
     """One vacancy in one supercell, and its structure."""
     empty = perfect.copy()
     del empty[site]
-    whole, unrelaxed = evaluate_each([perfect, empty], calc)
+    whole, unrelaxed = evaluate_each([perfect, empty], relax.calculator)
     offset = reservoir_ev - stored_energy(whole)
     frame, converged = unrelaxed, True
     if settings.relax_vacancies:
-        relaxed = _relaxed(unrelaxed, calc, settings)
+        relaxed = _relaxed(unrelaxed, relax, settings)
         frame, converged = relaxed.atoms, relaxed.converged
     row = Row(
         site=site,
@@ -163,11 +177,10 @@ def _vacancy(perfect: Atoms, site: int, reservoir_ev: float, calc: Any, settings
     return row, frame
 
 
-def _relaxed(unrelaxed: Atoms, calc: Any, settings: VacancySettings) -> RelaxResult:
+def _relaxed(unrelaxed: Atoms, relax: Relaxer, settings: VacancySettings) -> RelaxResult:
     start = unrelaxed.copy()
     start.rattle(settings.rattle_a, seed=settings.seed)
-    start.calc = calc
-    return relax_atoms(start, settings)
+    return relax(start, atoms_alone(settings))
 
 
 def _largest_displacement_a(before: Atoms, after: Atoms) -> float:

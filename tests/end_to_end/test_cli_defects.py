@@ -42,6 +42,16 @@ def test_vacancy(here):
     assert f"formation energy {found['formation_energy_ev']:.4f} eV" in words(done.stdout)
 
 
+def test_the_same_command_goes_on(here):
+    how = ("vacancy", "cu.extxyz", "--supercell", "2,2,2", "--fmax", "0.05", "--out", "run", "--resume")
+    assert call(*how).exit_code == 0
+    found, kept = result_of(here / "run"), (here / "run" / "relaxations.jsonl").read_bytes()
+    assert len(kept.splitlines()) == 3
+    again = call(*how)
+    assert again.exit_code == 0, again.output
+    assert result_of(here / "run") == found and (here / "run" / "relaxations.jsonl").read_bytes() == kept
+
+
 def test_surface(here):
     done = call("surface", "cu.extxyz", "--miller", "111 100", "--thickness-a", "8", "--no-check")
     assert done.exit_code == 0, done.output

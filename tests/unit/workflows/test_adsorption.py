@@ -164,7 +164,7 @@ def test_files_hold_the_result(tmp_path):
     how = AdsorptionSettings(adsorbate="O", relax_steps=0)
     result = run_adsorption(slab(), how, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("adsorption.json", "adsorption.png", "adsorbed.extxyz", "slab.extxyz", "sites.csv")
+        *("adsorption.json", "adsorption.png", "adsorbed.extxyz", "slab.extxyz", "sites.csv", "relaxations.jsonl")
     }
     stored = json.loads((tmp_path / "adsorption.json").read_text())
     assert [site["site"] for site in stored["sites"]] == ["ontop", "bridge", "hollow-3", "hollow-3"]

@@ -147,7 +147,8 @@ def test_nothing_has_no_formation_energy():
 def test_files_hold_the_result(tmp_path):
     result = run_formation(copper_gold(), folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("formation.json", "formation.png", "relaxed.extxyz", "phases.csv", "references.csv")
+        *("formation.json", "formation.png", "relaxed.extxyz", "phases.csv", "references.csv"),
+        "relaxations.jsonl",
     }
     stored = json.loads((tmp_path / "formation.json").read_text())
     assert stored["phases"][1]["formula"] == "AuCu"

@@ -213,7 +213,8 @@ def test_files_hold_the_result(tmp_path):
     how = InterfaceSettings(**QUICK | {"registry": 2}, relax=False, relax_interface=False)
     result = run_interface(crystals(bulk("Cu"), bulk("Cu")), how, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("interface.json", "interface.png", "interface.extxyz", "slabs.extxyz", "registry.csv", "adhesion.csv")
+        *("interface.json", "interface.png", "interface.extxyz", "slabs.extxyz", "registry.csv", "adhesion.csv"),
+        "relaxations.jsonl",
     }
     stored = json.loads((tmp_path / "interface.json").read_text())
     assert stored["work_of_adhesion_j_per_m2"] == result.work_of_adhesion_j_per_m2

@@ -127,7 +127,7 @@ def test_files_hold_the_result(tmp_path):
     how = SurfaceSettings(**QUICK, relax_slabs=False, check=False)
     result = run_surface(crystal(bulk("Cu", a=3.6)), how, folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("surface.json", "surface.png", "crystal.extxyz", "slabs.extxyz", "surfaces.csv")
+        *("surface.json", "surface.png", "crystal.extxyz", "slabs.extxyz", "surfaces.csv", "relaxations.jsonl")
     }
     stored = json.loads((tmp_path / "surface.json").read_text())
     assert stored["surfaces"][0]["surface_energy_j_per_m2"] == result.surfaces[0].surface_energy_j_per_m2

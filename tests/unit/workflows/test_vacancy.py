@@ -17,6 +17,7 @@ from ase.optimize import BFGS
 from alignn_ff.errors import ConfigError
 from alignn_ff.workflows.formation_elements import element_references, element_structures
 from alignn_ff.workflows.relax import RelaxSettings
+from alignn_ff.workflows.relaxer import Relaxer
 from alignn_ff.workflows.vacancy import VacancySettings, run_vacancy
 
 SMALL = VacancySettings(supercell=(3, 3, 3))
@@ -87,7 +88,7 @@ def test_a_compound_has_a_vacancy_per_kind_of_atom_and_elements_as_reservoirs():
     result = run_vacancy(cu3au(), VacancySettings(supercell=(2, 2, 2), fmax=0.02))
     assert [(one.element, one.multiplicity) for one in result.vacancies] == [("Au", 1), ("Cu", 3)]
     gold = crystal(bulk("Au"))
-    direct = element_references(["Au"], EMT(), RelaxSettings(fmax=1e-4))["Au"]
+    direct = element_references(["Au"], Relaxer(EMT()), RelaxSettings(fmax=1e-4))["Au"]
     assert result.vacancies[0].reservoir_energy_ev == pytest.approx(direct.energy_ev_per_atom, abs=1e-5)
     assert direct.energy_ev_per_atom < gold.get_potential_energy() and direct.structure == "Fm-3m (225)"
     assert result.vacancies[0].reservoir == "Fm-3m (225)"
@@ -143,7 +144,7 @@ def test_an_unrelaxed_crystal_is_told(caplog):
 def test_elements_without_a_structure_are_refused():
     assert element_structures("Rn") == []
     with pytest.raises(ConfigError, match="there is no reference structure of Rn"):
-        element_references(["Rn"], EMT(), RelaxSettings())
+        element_references(["Rn"], Relaxer(EMT()), RelaxSettings())
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,14 @@ def test_reference_crystals_have_the_bonds_of_textbooks(symbol, bond_a, neighbou
 def test_files_hold_the_result(tmp_path):
     result = run_vacancy(copper(), VacancySettings(supercell=(2, 2, 2), relax_vacancies=False), folder=tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"vacancy.json", "vacancy.png", "crystal.extxyz", "vacancies.extxyz", "series.csv"}
+    assert names == {
+        "vacancy.json",
+        "vacancy.png",
+        "crystal.extxyz",
+        "vacancies.extxyz",
+        "series.csv",
+        "relaxations.jsonl",
+    }
     stored = json.loads((tmp_path / "vacancy.json").read_text())
     assert stored["vacancies"][0]["formation_energy_ev"] == result.vacancies[0].formation_energy_ev
     assert len(read(tmp_path / "vacancies.extxyz")) == 7
