@@ -18,6 +18,7 @@ SECONDS_PER_CELL = 300
 
 SHORT = {
     "03_elastic_constants": {"EOS_POINTS": 7},
+    "04_diffusion": {"REPEATS": 2, "MELTING_STEPS": 100, "STEPS": 300},
     "05_phonons": {"REPEATS": (2, 3), "MESH": (6, 6, 6)},
     "06_uncertainty": {"EPOCHS": 3, "MEMBERS": 2},
     "07_defects_and_surfaces": {"VACANCY_SIZES": 2, "IMAGES": 3, "THICKNESS_A": 6.0},
