@@ -32,7 +32,8 @@ def references(
 
     What is printed as JSON under `energies` can stand as `reference_energies` in a training config.
     """
-    from alignn_ff.data.references import Subset, composition_energies, from_compounds, regression, undetermined_note
+    from alignn_ff.data.compositions import composition_energies
+    from alignn_ff.data.references import Subset, from_compounds, regression, undetermined_note
     from alignn_ff.data.sources import Keys, read_all
 
     samples = composition_energies(read_all([str(file) for file in files], Keys(energy=energy_key)))

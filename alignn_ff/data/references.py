@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import math
 import random
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from alignn_ff.data.sources import Sample
+from alignn_ff.data.compositions import Composition, CompositionEnergy, checked, formula_of, parse_formula
 from alignn_ff.errors import ConfigError, DataError
-from alignn_ff.models.base import SYMBOLS
-
-Composition = Mapping[str, int]
-CompositionEnergy = tuple[Composition, float]
-"""How many atoms of each element, and their total energy, eV."""
 
 _BLOCK = 512
 """Rows that are collected before they are folded into the triangle."""
@@ -168,7 +162,7 @@ def from_compounds(
         DataError: as `regression`; or a compound that no sample has, or that was named twice.
     """
     wanted = [parse_formula(c) if isinstance(c, str) else dict(checked((c, 0.0))[0]) for c in compounds]
-    keys = [_key(c) for c in wanted]
+    keys = [formula_of(c) for c in wanted]
     if len(set(keys)) < len(keys):
         twice = next(key for key, times in Counter(keys).items() if times > 1)
         raise DataError(f"reference compound {twice} is named twice; name each once.")
@@ -176,7 +170,7 @@ def from_compounds(
     total = 0
     for composition, energy in map(checked, samples):
         total += 1
-        key = _key(composition)
+        key = formula_of(composition)
         if key in keys:
             lowest[key] = min(energy, lowest.get(key, math.inf))
     absent = [key for key in keys if key not in lowest]
@@ -190,14 +184,6 @@ def from_compounds(
     return found._replace(method="reference_compounds", facts=facts)
 
 
-def composition_energies(samples: Iterable[Sample]) -> Iterator[CompositionEnergy]:
-    """Composition and total energy, eV, of every sample that has one, one after another."""
-    for sample in samples:
-        energy = float(sample.targets.energy)
-        if math.isfinite(energy):
-            yield Counter(SYMBOLS[z] for z in sample.graph.numbers.tolist()), energy
-
-
 def undetermined_note(elements: Sequence[str]) -> str:
     """What it means that energies of elements are not determined."""
     return (
@@ -205,42 +191,6 @@ def undetermined_note(elements: Sequence[str]) -> str:
         "together, so shifts of one can be undone by the others. Total energies of compositions like these are right, "
         "those of isolated atoms and of other compositions arbitrary. Fix one of them, or add other compositions."
     )
-
-
-def parse_formula(formula: str) -> dict[str, int]:
-    """Numbers of atoms in a formula without brackets: "Ti2O4".
-
-    Raises:
-        DataError: no such formula, or an unknown element.
-    """
-    parts = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
-    if not parts or "".join(symbol + count for symbol, count in parts) != formula:
-        raise DataError(f"{formula!r} is no formula; write symbols and counts, such as Ti2O4, without brackets.")
-    strange = [symbol for symbol, _ in parts if symbol not in SYMBOLS[1:]]
-    if strange:
-        raise DataError(f"{formula!r}: there is no element {', '.join(strange)}.")
-    counts: Counter[str] = Counter()
-    for symbol, count in parts:
-        counts[symbol] += int(count or 1)
-    return dict(checked((counts, 0.0))[0])
-
-
-def checked(sample: CompositionEnergy) -> CompositionEnergy:
-    """The sample without elements of which it has none.
-
-    Raises:
-        DataError: a count that is no whole number of atoms, no atoms, or an energy that is not finite.
-    """
-    composition, energy = sample
-    for element, count in composition.items():
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-            raise DataError(f"a composition has {count!r} atoms of {element}; expected a whole number, 0 or more.")
-    present = {element: int(count) for element, count in composition.items() if count}
-    if not present:
-        raise DataError("a composition has no atoms; expected at least one.")
-    if not math.isfinite(energy):
-        raise DataError(f"the energy of {_key(present)} is {energy}; expected a finite number, in eV.")
-    return present, float(energy)
 
 
 def _least_norm(matrix: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -285,7 +235,3 @@ def _chosen(samples: Iterator[T], size: int | None, subset: Subset) -> Iterable[
     if len(kept) < size:
         raise DataError(f"a subset of {size} samples was asked for; there are {len(kept)}.")
     return kept
-
-
-def _key(composition: Composition) -> str:
-    return "".join(f"{e}{composition[e] if composition[e] > 1 else ''}" for e in sorted(composition))

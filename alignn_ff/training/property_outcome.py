@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alignn_ff.checkpoint import PropertyCheckpoint
+from alignn_ff.data.compositions import composition_of, formula_of
 from alignn_ff.files import write_text
 from alignn_ff.models.property import Kind
 from alignn_ff.reports.figure import save_figure
@@ -20,7 +21,6 @@ from alignn_ff.reports.parity import parity_figure
 from alignn_ff.training import page
 from alignn_ff.training.property_config import PropertyTrainConfig
 from alignn_ff.training.property_loss import property_errors
-from alignn_ff.training.structure_errors import formula
 
 
 class PredictedPart(NamedTuple):
@@ -42,7 +42,7 @@ def predicted_part(name: str, data: Any, values: np.ndarray, kind: Kind, baselin
         baseline: see `property_errors`.
     """
     labels, samples = data.labels.numpy(), data.data.samples
-    keys, formulas = [s.key for s in samples], [formula(s.graph.numbers) for s in samples]
+    keys, formulas = [s.key for s in samples], [formula_of(composition_of(s.graph.numbers)) for s in samples]
     return PredictedPart(name, keys, formulas, labels, values, property_errors(values, labels, kind, baseline))
 
 

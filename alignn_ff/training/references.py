@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from alignn_ff.data.compositions import composition_energies
 from alignn_ff.data.dataset import elements_of
-from alignn_ff.data.references import composition_energies, from_compounds, regression, undetermined_note
+from alignn_ff.data.references import from_compounds, regression, undetermined_note
 from alignn_ff.data.sources import Sample
 from alignn_ff.errors import ConfigError
 from alignn_ff.models.base import SYMBOLS

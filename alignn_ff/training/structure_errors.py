@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alignn_ff.data.compositions import composition_of, formula_of
 from alignn_ff.data.dataset import Dataset
 from alignn_ff.files import write_text
-from alignn_ff.models.base import SYMBOLS
 from alignn_ff.training.metrics import Predicted
 from alignn_ff.units import GPA_PER_EV_A3, MEV
 
@@ -57,7 +57,7 @@ def structure_errors(seen: Predicted, data: Dataset) -> Iterator[StructureError]
         yield StructureError(
             key=sample.key,
             group=sample.group,
-            formula=formula(seen.graph.numbers[own]),
+            formula=formula_of(composition_of(seen.graph.numbers[own])),
             atoms=atoms,
             energy_ev_per_atom=label,
             energy_error_mev_per_atom=MEV * (float(seen.prediction.energy[place]) / atoms - label),
@@ -100,13 +100,6 @@ def write_structure_errors(errors: Iterable[StructureError], path: Path) -> None
     writer.writerow(StructureError._fields)
     writer.writerows(errors)
     write_text(path, text.getvalue())
-
-
-def formula(numbers: Tensor) -> str:
-    """Elements in alphabetical order and how many there are of each: "Cu3Ni"."""
-    present, counts = torch.unique(numbers, return_counts=True)
-    pairs = sorted(zip((SYMBOLS[z] for z in present.tolist()), counts.tolist(), strict=True))
-    return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in pairs)
 
 
 def _known(prediction: Tensor | None, label: Tensor, rows: Tensor | int, factor: float) -> np.ndarray:

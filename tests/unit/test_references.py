@@ -8,14 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from alignn_ff.data.references import (
-    CompositionEnergy,
-    CompositionFit,
-    Subset,
-    from_compounds,
-    parse_formula,
-    regression,
-)
+from alignn_ff.data.compositions import CompositionEnergy, parse_formula
+from alignn_ff.data.references import CompositionFit, Subset, from_compounds, regression
 from alignn_ff.errors import ConfigError, DataError
 
 WATER: list[CompositionEnergy] = [({"H": 2}, -2.0), ({"O": 2}, -8.0), ({"H": 2, "O": 1}, -7.0)]
