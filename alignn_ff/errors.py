@@ -50,6 +50,10 @@ class RunawayError(AlignnFFError):
     """A simulation that left the regime of physics; the last good frame was kept."""
 
 
+class CacheError(AlignnFFError):
+    """A cache on disk that is none, is damaged, or was made from other data or with other settings."""
+
+
 class TeacherError(AlignnFFError):
     """A calculator that was to label structures and fails on most of them, or whose process died."""
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from ase import Atoms
-from ase.io import ParseError, read
+from ase.io import ParseError, iread, read
 from ase.io.formats import UnknownFileTypeError
 from torch import Tensor
 
@@ -53,13 +53,30 @@ def read_frames(path: Path, index: str = ":") -> Atoms | list[Atoms]:
     Raises:
         StructureError: no file, empty, or no format that ASE knows.
     """
+    with _readable(path) as source:
+        return read(source, index=index, do_not_split_by_at_sign=True)
+
+
+def each_frame(path: Path) -> Iterator[Atoms]:
+    """All that `read_frames` reads, one after the other; of a file of many frames (extxyz, traj, db) one is held.
+
+    Raises:
+        StructureError: as `read_frames`, once the frame at fault is reached.
+    """
+    with _readable(path) as source:
+        yield from iread(source, index=":", do_not_split_by_at_sign=True)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """The file for ASE to read; what goes wrong meanwhile is an error that says so."""
     if not path.exists():
         raise StructureError(f"{path} does not exist (looked in {path.absolute().parent}).")
     if path.is_file() and path.stat().st_size == 0:
         raise StructureError(f"{path} is empty.")
     try:
         with _unpacked(path) as source:
-            return read(source, index=index, do_not_split_by_at_sign=True)
+            yield source
     except _READ_ERRORS as error:
         reason = " ".join(f"{type(error).__name__}: {error}".rstrip(": ").split())
         raise StructureError(

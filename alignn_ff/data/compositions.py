@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
 
 import numpy as np
 from torch import Tensor
@@ -19,10 +20,12 @@ CompositionEnergy = tuple[Composition, float]
 """How many atoms of each element, and their total energy, eV."""
 
 
-def composition_energies(samples: Iterable[Sample]) -> Iterator[CompositionEnergy]:
-    """Composition and total energy, eV, of every sample that has one, one after another."""
-    for sample in samples:
-        energy = float(sample.targets.energy)
+def composition_energies(
+    samples: Iterable[Sample], energies: Iterable[float] | None = None
+) -> Iterator[CompositionEnergy]:
+    """Composition and total energy, eV, its label unless `energies` are given, of every sample that has one."""
+    for sample, given in zip(samples, repeat(None) if energies is None else energies, strict=False):
+        energy = float(sample.targets.energy) if given is None else given
         if math.isfinite(energy):
             yield composition_of(sample.graph.numbers), energy
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from alignn_ff.data.sources import Sample
+from alignn_ff.data.streamed import select
 from alignn_ff.errors import ConfigError, DataError
 from alignn_ff.models.base import SYMBOLS
 
@@ -27,7 +28,7 @@ class Bounds(NamedTuple):
 class Filtered(NamedTuple):
     """Samples within bounds, and the keys of those beyond each bound (the first that they break)."""
 
-    kept: list[Sample]
+    kept: Sequence[Sample]
     removed: dict[str, list[str]]
 
 
@@ -38,12 +39,14 @@ def within(samples: Sequence[Sample], bounds: Bounds) -> Filtered:
         ConfigError: an element without a reference energy where others have one.
         DataError: nothing is left.
     """
-    kept: list[Sample] = []
+    if bounds.max_energy is None and bounds.max_forces is None:
+        return Filtered(samples, {})
+    kept: list[int] = []
     removed: dict[str, list[str]] = {"max_energy": [], "max_forces": []}
-    for sample in samples:
+    for index, sample in enumerate(samples):
         broken = _broken(sample, bounds)
         if broken is None:
-            kept.append(sample)
+            kept.append(index)
         else:
             removed[broken].append(sample.key)
     if not kept:
@@ -51,7 +54,7 @@ def within(samples: Sequence[Sample], bounds: Bounds) -> Filtered:
             f"max_energy {bounds.max_energy} and max_forces {bounds.max_forces} leave none of {len(samples)} "
             "structures; raise them."
         )
-    return Filtered(kept, {name: keys for name, keys in removed.items() if keys})
+    return Filtered(select(samples, kept), {name: keys for name, keys in removed.items() if keys})
 
 
 def report(removed: Mapping[str, Sequence[str]], bounds: Bounds) -> str:

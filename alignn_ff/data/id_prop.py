@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from ase import Atoms
 
+from alignn_ff.data.json_list import each_element
 from alignn_ff.errors import DataError, StructureError
 from alignn_ff.io import from_jarvis, read_frames
 
@@ -59,13 +61,13 @@ def read_records(path: Path) -> Iterator[Record]:
         DataError: not JSON, no list of records, or a record without a structure.
     """
     try:
-        records = json.loads(_text(path))
+        with _text(path) as text:
+            for place, record in enumerate(each_element(text)):
+                yield _record(record, place, path)
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}).") from error
-    if not isinstance(records, list):
-        raise DataError(f"{path}: holds a {type(records).__name__}; expected a list of records with jid and atoms.")
-    for place, record in enumerate(records):
-        yield _record(record, place, path)
+    except TypeError as error:
+        raise DataError(f"{path}: holds a {error}; expected a list of records with jid and atoms.") from error
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -74,6 +76,16 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises:
         DataError: a line without a value, or a file that is not there or cannot be read.
     """
+    for name, values in _lines(path):
+        yield Row(name, _last_frame(path.parent / name), None if set(values) & set(ABSENT) else values)
+
+
+def files_of(path: Path) -> list[Path]:
+    """A data set's own file, and those of structures that an id_prop.csv names."""
+    return [path, *(path.parent / name for name, _ in _lines(path))] if is_csv(path) and path.is_file() else [path]
+
+
+def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
     with path.open(newline="", encoding="utf-8") as file:
         for number, line in enumerate(csv.reader(file), start=1):
             if not line:
@@ -81,15 +93,18 @@ def read_rows(path: Path) -> Iterator[Row]:
             name, *values = (cell.strip() for cell in line)
             if not values:
                 raise DataError(f"{path}: line {number} is {name!r}; expected a file name and a value, with a comma.")
-            yield Row(name, _last_frame(path.parent / name), None if set(values) & set(ABSENT) else values)
+            yield name, values
 
 
-def _text(path: Path) -> str | bytes:
+@contextmanager
+def _text(path: Path) -> Iterator[TextIO]:
     if path.suffix != ".zip":
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            yield file
+        return
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read("id_prop.json")
+        with zipfile.ZipFile(path) as archive, archive.open("id_prop.json") as packed:
+            yield TextIOWrapper(packed, encoding="utf-8")
     except (zipfile.BadZipFile, KeyError) as error:
         raise DataError(f"{path}: no zip file with id_prop.json in it ({error}).") from error
 

@@ -16,7 +16,7 @@ _KBAR_FROM = 60.0
 
 def stress_unit_warning(samples: Sequence[Sample]) -> str | None:
     """A warning that names the likely unit where stress labels are too large for eV/Å³; None where they are not."""
-    stresses = torch.cat([s.targets.stress for s in samples]).abs().amax(dim=(1, 2))
+    stresses = torch.tensor([float(s.targets.stress.abs().amax()) for s in samples], dtype=torch.float64)
     stresses = stresses[torch.isfinite(stresses)]
     if len(stresses) == 0:
         return None
@@ -32,10 +32,10 @@ def stress_unit_warning(samples: Sequence[Sample]) -> str | None:
 
 def missing_label_note(samples: Sequence[Sample]) -> str | None:
     """Which labels are missing from how many structures; None where every structure has all."""
-    absent = {
-        name: sum(bool(torch.isnan(getattr(s.targets, name)).any()) for s in samples)
-        for name in ("energy", "forces", "stress")
-    }
+    absent = dict.fromkeys(("energy", "forces", "stress"), 0)
+    for sample in samples:
+        for name in absent:
+            absent[name] += bool(torch.isnan(getattr(sample.targets, name)).any())
     parts = [f"{name} from {count}" for name, count in absent.items() if count]
     return (
         f"of {len(samples)} structures, missing labels: {', '.join(parts)}; they are left out of the loss."

@@ -132,7 +132,19 @@ class TrainConfig(Strict):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["float32", "float64"] = "float32"
-    graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges kept between epochs")
+    graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges of data held in memory")
+    use_lmdb: bool | None = Field(
+        default=None, description="keep data on disk and read them batch by batch; where data exceed 100 MB unless told"
+    )
+    cache_dir: str | None = Field(
+        default=None, description="folder of data kept on disk, which stay there; else they go with the run"
+    )
+    read_existing: bool = Field(
+        default=False, description="refuse what lies in cache_dir and was made from other data, instead of replacing it"
+    )
+    cache_limit_gb: float = Field(
+        default=20.0, ge=0, description="graphs larger than this are not kept on disk but found anew each time"
+    )
     output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
     loggers: tuple[LogName, ...] = Field(default=(), description="send the history to these, too; see the extras")
 

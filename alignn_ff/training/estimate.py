@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,12 +109,12 @@ def _validation_seconds(run: Run) -> float:
     started = _now(run.device)
     first = next(predict(run.data.potential, run.data.val, run.budget, run.device))
     spent = _now(run.device) - started
-    edges = sum(_edges(run.data.val, [index]) for index in range(len(run.data.val)))
+    edges = _edges(run.data.val, range(len(run.data.val)))
     return spent * edges / max(1, _edges(run.data.val, first.indices))
 
 
-def _edges(data: Dataset, batch: Sequence[int]) -> int:
-    return sum(len(data.graph(index).edge_src) for index in batch)
+def _edges(data: Dataset, batch: Iterable[int]) -> int:
+    return sum(data.edge_count(index) for index in batch)
 
 
 def _now(device: torch.device) -> float:

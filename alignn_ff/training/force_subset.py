@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 
@@ -31,9 +32,13 @@ class ForceSubset:
     def __init__(self, config: TrainConfig, data: Dataset) -> None:
         self.config = config
         self._data = data
-        self._atoms = [int(torch.isfinite(s.targets.forces).all(1).sum()) for s in data.samples]
         self._drawn_at = -1
         self._chosen: frozenset[int] = frozenset(range(len(data)))
+
+    @cached_property
+    def _atoms(self) -> list[int]:
+        """Atoms with forces, of each structure."""
+        return [int(torch.isfinite(s.targets.forces).all(1).sum()) for s in self._data.samples]
 
     def chosen(self, epoch: int) -> frozenset[int]:
         """Indices of the structures whose forces are learned in `epoch` (from 0)."""

@@ -25,7 +25,7 @@ from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.force_subset import ForceSubset
 from alignn_ff.training.interrupt import Interrupt, interruptible
 from alignn_ff.training.loss import LossConfig, LossTerms, loss
-from alignn_ff.training.metrics import blame, collect, predict, summary
+from alignn_ff.training.metrics import Predicted, blame, collect, predict, summary
 from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
 from alignn_ff.training.outcome import write_reports
 from alignn_ff.training.prepare import Prepared, prepare
@@ -229,11 +229,17 @@ def validate(
     """Loss and errors on `data` under names that start with `valid_`; empty where there are no data."""
     if len(data) == 0:
         return {}
-    seen = list(predict(potential, data, budget, device))
-    losses = (loss(p.prediction, p.targets, p.graph, form, data.weights(p.indices, device)) for p in seen)
-    total = sum(terms.total.item() * len(p.indices) for terms, p in zip(losses, seen, strict=True))
-    row = {f"valid_{name}": value for name, value in summary(collect(seen, data)).items()}
-    return {"valid_loss": total / len(data), **row}
+    losses: list[float] = []
+
+    def weighed(seen: Predicted) -> Predicted:  # batch by batch: all graphs at once may not fit into memory
+        weights = data.weights(seen.indices, device)
+        terms = loss(seen.prediction, seen.targets, seen.graph, form, weights)
+        losses.append(terms.total.item() * len(seen.indices))
+        return seen
+
+    errors = collect(map(weighed, predict(potential, data, budget, device)), data)
+    row = {f"valid_{name}": value for name, value in summary(errors).items()}
+    return {"valid_loss": sum(losses) / len(data), **row}
 
 
 def _finish(run: Run, finished: bool) -> TrainResult:

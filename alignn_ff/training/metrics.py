@@ -66,7 +66,7 @@ def predict(potential: Potential, data: Dataset, budget: Budget, device: torch.d
 
 def blame(seen: Predicted, data: Dataset) -> str:
     """Which structures of a batch have a prediction that is not finite, or else the largest error of the energy."""
-    keys = [data.samples[i].key for i in seen.indices]
+    keys = [data.outline.key[i] for i in seen.indices]
     sound = _finite(seen.prediction.energy, seen.graph)
     if seen.prediction.forces is not None:
         sound &= _finite(seen.prediction.forces, seen.graph)
@@ -83,8 +83,8 @@ def collect(batches: Iterable[Predicted], data: Dataset) -> Errors:
     parts: dict[str, list[np.ndarray]] = {name: [] for name in Errors._fields}
     for indices, graph, targets, prediction in batches:
         counts = atom_counts(graph)
-        groups = np.array([data.samples[i].group for i in indices])
-        elements = np.array([_elements(data.samples[i].graph.numbers) for i in indices])
+        groups = np.array([data.outline.group[i] for i in indices])
+        elements = np.array([_elements(numbers) for numbers in graph.numbers.cpu().split(counts.tolist())])
         owner = graph.graph_index.cpu().numpy()
         symbols = np.array(SYMBOLS)[graph.numbers.cpu().numpy()]
         _add(parts, "energy", targets.energy / counts, prediction.energy / counts, groups, elements)

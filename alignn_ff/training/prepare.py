@@ -15,6 +15,7 @@ from alignn_ff.data.filters import Bounds, Filtered, report, within
 from alignn_ff.data.lint import missing_label_note, stress_unit_warning
 from alignn_ff.data.sources import Keys, Sample, read_all
 from alignn_ff.data.split import Shares, Split, load_split, make_split
+from alignn_ff.data.streamed import Outline, outline_of, select, weighed
 from alignn_ff.device import DTYPES
 from alignn_ff.errors import ConfigError, DataError
 from alignn_ff.graph import AtomGraph, edge_vectors
@@ -27,6 +28,7 @@ from alignn_ff.training.freeze import freeze
 from alignn_ff.training.references import compound_energies, force_scales, least_squares_energies
 from alignn_ff.training.replay import aligned, replay_facts, replay_samples
 from alignn_ff.training.stages import largest_weights
+from alignn_ff.training.storage import datasets, storage_of, training_samples
 from alignn_ff.training.warm_start import origin, refitted_energies, started_core, started_network
 
 log = logging.getLogger(__name__)
@@ -45,22 +47,27 @@ class Prepared(NamedTuple):
     facts: dict[str, Any]
 
 
-def prepare(config: TrainConfig) -> Prepared:
+def prepare(config: TrainConfig, *, progress: bool = False) -> Prepared:
     """Read, check and split the data; build the potential from the statistics of the training part.
 
+    Data too large for memory stay on disk: everything here goes through them one structure after the other.
+
     Raises:
+        CacheError: what lies in `cache_dir` is of other data and is not to be replaced.
         DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label to apply it to.
     """
     names = (config.energy_key, config.forces_key, config.stress_key)
     atom_energy = config.atom_energy_key if largest_weights(config).atom_energy_weight else None
     keys = Keys(*names, config.stress_unit, config.group_key, config.split_group_key, atom_energy, config.weight_key)
-    samples, removed = _within_bounds(config, labelled(config.data, keys))
-    split = _split(config, samples, removed)
-    by_key = {s.key: s for s in samples}
-    parts = [[by_key[key] for key in keys] for keys in split]
+    storage = storage_of(config, progress)
+    samples, removed = _within_bounds(config, _remarked(training_samples(config.data, keys, storage, "data")))
+    outline = outline_of(samples)
+    split = _split(config, outline, removed)
+    place = {key: index for index, key in enumerate(outline.key)}
+    parts = [select(samples, [place[key] for key in keys]) for keys in split]
     if config.validation_data:
-        parts[1] = labelled(config.validation_data, keys)
-    parts = [_weighed(part, config) for part in parts]
+        parts[1] = _remarked(training_samples(config.validation_data, keys, storage, "validation"))
+    parts = [weighed(part, config.group_weights) for part in parts]
     _check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
     replay = replay_samples(config, keys)
@@ -71,10 +78,9 @@ def prepare(config: TrainConfig) -> Prepared:
             config.model["name"],
         )
     for samples_of_part, what in zip(parts, Split._fields, strict=True):
-        for sample in samples_of_part:
-            check_elements(potential.elements, sample.graph.numbers, f"{what} structure {sample.key}")
+        _check_elements(potential, samples_of_part, what)
     learned = [*parts[0], *aligned(replay, potential)] if replay else parts[0]
-    train, val, test = (dataset(part, potential, config.graph_cache_mb) for part in (learned, *parts[1:]))
+    train, val, test = datasets([learned, *parts[1:]], potential, config.graph_cache_mb, storage)
     typical = _typical(train, config.random_seed)
     calibrate = potential.calibrate if config.start_from is None else potential.recalibrate
     calibrate(typical, edge_vectors(typical).to(potential.dtype))
@@ -87,9 +93,7 @@ def prepare(config: TrainConfig) -> Prepared:
                 Path(f).name: file_sha256(f) for f in (*config.data, *config.validation_data) if Path(f).is_file()
             },
             "structures": {name: len(part) for name, part in zip(Split._fields, parts, strict=True)},
-            "atoms": {
-                name: sum(len(s.graph.numbers) for s in part) for name, part in zip(Split._fields, parts, strict=True)
-            },
+            "atoms": {name: sum(outline_of(part).atoms) for name, part in zip(Split._fields, parts, strict=True)},
         },
         **({"removed": {name: len(keys) for name, keys in removed.items()}} if removed else {}),
         "domain": domain.facts(),
@@ -104,15 +108,8 @@ def prepare(config: TrainConfig) -> Prepared:
 def labelled(files: Sequence[str | Path], keys: Keys) -> list[Sample]:
     """Samples of every file, with a warning of what looks wrong or is missing."""
     samples = read_all(files, keys)
-    for remark in (stress_unit_warning(samples), missing_label_note(samples)):
-        if remark:
-            log.warning(remark)
+    _remarked(samples)
     return samples
-
-
-def dataset(samples: Sequence[Sample], potential: Potential, memory_mb: float) -> Dataset:
-    """Samples connected as `potential` needs them."""
-    return Dataset(samples, **potential.wants, memory_mb=memory_mb)
 
 
 def initial_potential(samples: Sequence[Sample], config: TrainConfig, replay: Sequence[Sample] = ()) -> Sum:
@@ -140,13 +137,22 @@ def _repulsion(config: TrainConfig, elements: Sequence[str]) -> list[Potential]:
     return [build({"name": "zbl", "elements": elements})] if config.zbl else []
 
 
-def _weighed(samples: Sequence[Sample], config: TrainConfig) -> list[Sample]:
-    """The samples with the factors of their groups on their weights."""
-    factors = config.group_weights
-    return [s._replace(weight=s.weight * factors[s.group]) if s.group in factors else s for s in samples]
+def _remarked(samples: Sequence[Sample]) -> Sequence[Sample]:
+    for remark in (stress_unit_warning(samples), missing_label_note(samples)):
+        if remark:
+            log.warning(remark)
+    return samples
 
 
-def _within_bounds(config: TrainConfig, samples: list[Sample]) -> Filtered:
+def _check_elements(potential: Potential, samples: Sequence[Sample], what: str) -> None:
+    known = {SYMBOLS.index(element) for element in potential.elements}
+    if set(elements_of(samples).tolist()) <= known:
+        return
+    for sample in samples:
+        check_elements(potential.elements, sample.graph.numbers, f"{what} structure {sample.key}")
+
+
+def _within_bounds(config: TrainConfig, samples: Sequence[Sample]) -> Filtered:
     bounds = Bounds(config.max_energy, config.max_forces, config.reference_energies)
     filtered = within(samples, bounds)
     if filtered.removed:
@@ -154,20 +160,22 @@ def _within_bounds(config: TrainConfig, samples: list[Sample]) -> Filtered:
     return filtered
 
 
-def _split(config: TrainConfig, samples: Sequence[Sample], removed: Mapping[str, Sequence[str]]) -> Split:
+def _split(config: TrainConfig, outline: Outline, removed: Mapping[str, Sequence[str]]) -> Split:
     if config.split_file:
         out = {key for keys in removed.values() for key in keys}
-        split = load_split(Path(config.split_file), [*(s.key for s in samples), *out])
+        split = load_split(Path(config.split_file), [*outline.key, *out])
         return Split(*(tuple(key for key in part if key not in out) for part in split))
     shares = Shares(
         config.n_train, config.n_val, config.n_test, config.train_ratio, config.val_ratio, config.test_ratio
     )
     if config.validation_data:
         shares = shares.beside_validation_data()
-    keys, families = [s.key for s in samples], [s.family or s.key for s in samples]
+    families = [family or key for family, key in zip(outline.family, outline.key, strict=True)]
     seed = config.random_seed if config.split_seed is None else config.split_seed
-    groups = [s.group for s in samples] if config.stratify_split else None
-    return make_split(keys, shares, seed=seed, shuffle=not config.keep_data_order, families=families, groups=groups)
+    groups = outline.group if config.stratify_split else None
+    return make_split(
+        outline.key, shares, seed=seed, shuffle=not config.keep_data_order, families=families, groups=groups
+    )
 
 
 def _typical(data: Dataset, seed: int) -> AtomGraph:

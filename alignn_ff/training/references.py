@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,18 +18,30 @@ from alignn_ff.data.sources import Sample
 from alignn_ff.errors import ConfigError
 from alignn_ff.models.base import SYMBOLS
 
+_CHUNK = 20_000
+_Item = TypeVar("_Item")
+
 log = logging.getLogger(__name__)
 
 
-def least_squares_energies(samples: Sequence[Sample], elements: Sequence[str], *, remark: bool = False) -> list[float]:
+def least_squares_energies(
+    samples: Sequence[Sample],
+    elements: Sequence[str],
+    *,
+    energies: Sequence[float] | None = None,
+    remark: bool = False,
+) -> list[float]:
     """Energy per atom of each element, eV, that fits energies per atom best (least norm where they do not say).
 
     Args:
+        energies: total energy of each sample, eV; their labels unless given.
         remark: warn of elements whose energies the samples leave open.
     """
-    if not any(bool(torch.isfinite(s.targets.energy).all()) for s in samples):
+    pairs = composition_energies(samples, energies)
+    first = next(pairs, None)
+    if first is None:
         return [0.0] * len(elements)
-    found = regression(composition_energies(samples), weighting="per_atom")
+    found = regression(chain([first], pairs), weighting="per_atom")
     if remark and found.undetermined:
         log.warning(undetermined_note(found.undetermined))
     return [found.energies.get(element, 0.0) for element in elements]
@@ -61,17 +76,27 @@ def energies_above_references(samples: Sequence[Sample], given: Mapping[str, flo
     references = least_squares_energies(samples, elements) if given is None else [given[e] for e in elements]
     table = torch.zeros(len(SYMBOLS), dtype=torch.float64)
     table[[SYMBOLS.index(e) for e in elements]] = torch.tensor(references, dtype=torch.float64)
-    parts = [(s.targets.energy - table[s.graph.numbers].sum()) / len(s.graph.numbers) for s in samples]
-    return torch.cat(parts)
+    above = [float((s.targets.energy - table[s.graph.numbers].sum()) / len(s.graph.numbers)) for s in samples]
+    return torch.tensor(above, dtype=torch.float64)
 
 
 def force_scales(samples: Sequence[Sample], elements: Sequence[str]) -> list[float]:
     """RMS force component on the atoms of each element, as a number in eV; 1 where there are no forces."""
-    numbers = torch.cat([s.graph.numbers for s in samples])
-    forces = torch.cat([s.targets.forces for s in samples])
-    scales = []
-    for element in elements:
-        own = forces[numbers == SYMBOLS.index(element)]
-        rms = float(own[torch.isfinite(own)].square().mean().sqrt())
-        scales.append(rms if rms > 1e-6 else 1.0)  # NaN (no labels) and zero (perfect crystals) say nothing
-    return scales
+    squares, counts = [0.0] * len(elements), [0] * len(elements)
+    for chunk in _chunks(samples):
+        numbers = torch.cat([s.graph.numbers for s in chunk])
+        forces = torch.cat([s.targets.forces for s in chunk])
+        for place, element in enumerate(elements):
+            own = forces[numbers == SYMBOLS.index(element)]
+            own = own[torch.isfinite(own)]
+            squares[place] += float(own.square().sum())
+            counts[place] += own.numel()
+    means = (math.sqrt(s / n) if n else math.nan for s, n in zip(squares, counts, strict=True))
+    return [rms if rms > 1e-6 else 1.0 for rms in means]  # NaN (no labels), zero (perfect crystals) say nothing
+
+
+def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """The items in lists; data of fewer are treated at once."""
+    source = iter(items)
+    while chunk := list(islice(source, _CHUNK)):
+        yield chunk

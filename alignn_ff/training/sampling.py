@@ -159,5 +159,5 @@ def _check_all_labelled(energies: Tensor, data: Dataset) -> None:
     if without:
         raise DataError(
             f"sampling_policy energy_weighted needs the energy of every training structure; {len(without)} have none, "
-            f"{data.samples[without[0]].key} for one. Leave these out or choose another policy."
+            f"{data.outline.key[without[0]]} for one. Leave these out or choose another policy."
         )

@@ -74,13 +74,11 @@ def origin(start: str) -> dict[str, str]:
 def residual_energies(potential: Potential, samples: Sequence[Sample]) -> list[float]:
     """Energy per atom of each element, eV, that fits best what a potential leaves of the total energies."""
     data = Dataset(samples, **potential.wants)
-    rest = list(samples)
-    for batch in data.batches(Budget(structures=1024, edges=50_000)):
-        energies = evaluate(potential, data.batch(batch).graph, want=Want.ENERGY).energy
-        for index, energy in zip(batch, energies, strict=True):
-            targets = samples[index].targets
-            rest[index] = samples[index]._replace(targets=targets._replace(energy=targets.energy - energy))
-    return least_squares_energies(rest, potential.elements)
+    rest: list[float] = []
+    for batch in data.batches(Budget(structures=1024, edges=50_000)):  # in the order of the samples
+        graph, targets = data.batch(batch)
+        rest += (targets.energy - evaluate(potential, graph, want=Want.ENERGY).energy).tolist()
+    return least_squares_energies(samples, potential.elements, energies=rest)
 
 
 def refitted_energies(potential: Potential, samples: Sequence[Sample], replay: Sequence[Sample]) -> list[float]:

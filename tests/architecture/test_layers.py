@@ -33,6 +33,7 @@ ONLY_IN = {
     "pickle": ("pretrained.archive",),  # the name of an error
     "vesin": ("neighbors.vesin",),
     "safetensors": ("checkpoint",),
+    "lmdb": ("data.records",),
     "typer": ("cli",),
     "phonopy": ("workflows",),
     "seekpath": ("workflows",),

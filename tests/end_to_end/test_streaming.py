@@ -1,0 +1,120 @@
+"""Training on data that stay on disk is training on the same data in memory, bit for bit."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ase.io import read, write
+
+from alignn_ff.errors import CacheError
+from alignn_ff.training import TrainConfig, references, train
+from alignn_ff.training.domain import domain_of
+from alignn_ff.training.estimate import estimate
+from alignn_ff.training.prepare import prepare
+from tests.end_to_end.test_training import (  # noqa: F401 (fixtures)
+    complete,
+    config,
+    frames,
+    history,
+    interrupt_after,
+    timeless,
+    weights,
+)
+
+
+def assert_same_run(one: str, other: str) -> None:
+    assert timeless(history(one)) == timeless(history(other))
+    ours, theirs = weights(one), weights(other)
+    assert all(ours[name].equal(values) for name, values in theirs.items())
+
+
+WAYS = {
+    "plain": {},
+    "graphs not kept": {"cache_limit_gb": 0},
+    "batches by edges": {"batch_edges": 900},
+    "forces of some": {"force_fraction": 0.5, "force_scale_unbiased": True},
+    "groups weighed": {"group_weights": {"pure": 0.25}},
+    "errors draw": {"sampling_policy": "error_weighted"},
+    "bounds": {"max_forces": 2.0},
+    "stratified": {"stratify_split": True},
+}
+
+
+@pytest.mark.parametrize("changes", WAYS.values(), ids=WAYS)
+def test_streamed_training_equals_training_in_memory(config, tmp_path, changes):  # noqa: F811
+    if "max_forces" in changes:
+        changes = {**changes, "n_train": None, "n_val": None, "n_test": None}
+    runs = [
+        train(config(name, **changes, epochs=2, use_lmdb=on_disk)).folder
+        for name, on_disk in (("held", False), ("streamed", True))
+    ]
+    assert_same_run(*runs)
+    assert {p.name for p in tmp_path.iterdir()} == {"held", "streamed"}  # what was on disk is gone
+
+
+def test_low_energies_are_drawn_alike(config, complete):  # noqa: F811
+    fields = {"data": str(complete), "sampling_policy": "energy_weighted", "epochs": 2}
+    runs = [train(config(f"run {on_disk}", **fields, use_lmdb=on_disk)).folder for on_disk in (False, True)]
+    assert_same_run(*runs)
+
+
+def test_streamed_fine_tuning_and_validation_files_equal_those_in_memory(config, frames, tmp_path):  # noqa: F811
+    first = train(config("first", epochs=1)).folder
+    write(tmp_path / "own.extxyz", read(frames, ":6"), format="extxyz")
+    fields = {
+        "start_from": f"{first}/best_model.safetensors",
+        "validation_data": str(tmp_path / "own.extxyz"),
+        "n_val": None,
+        "n_test": 0,
+        "epochs": 1,
+    }
+    runs = []
+    for on_disk in (False, True):
+        asked = config(f"run {on_disk}", **fields, use_lmdb=on_disk).model_dump(exclude={"model"})
+        runs.append(train(TrainConfig(**asked)).folder)
+    assert_same_run(*runs)
+
+
+def test_many_samples_are_gone_through_in_pieces(config, frames, monkeypatch):  # noqa: F811
+    whole = prepare(config(dtype="float64", use_lmdb=False))
+    monkeypatch.setattr(references, "_CHUNK", 5)
+    pieces = prepare(config(dtype="float64", use_lmdb=True))
+    for (name, one), other in zip(
+        whole.potential.state_dict().items(), pieces.potential.state_dict().values(), strict=True
+    ):
+        assert one.sub(other).abs().max() < 1e-10 * (1 + one.abs().max()), name
+    assert pieces.facts["domain"] == whole.facts["domain"] == domain_of(pieces.train).facts()
+
+
+def test_a_resumed_streamed_run_equals_an_unbroken_one(config, monkeypatch, tmp_path):  # noqa: F811
+    unbroken = train(config("unbroken", use_lmdb=False)).folder
+    streamed = config("streamed", use_lmdb=True)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4)
+        assert not train(streamed).finished
+    assert train(streamed, resume=True).finished
+    assert_same_run(unbroken, streamed.output_dir)
+
+
+def test_a_cache_dir_is_kept_and_read_by_the_next_run(config, tmp_path):  # noqa: F811
+    kept = {"use_lmdb": True, "cache_dir": str(tmp_path / "kept"), "epochs": 1}
+    one = train(config("one", **kept)).folder
+    made = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "kept").glob("*.lmdb")}
+    assert set(made) == {"data_structures.lmdb", "data_graphs.lmdb"}
+    other = train(config("other", **kept, read_existing=True)).folder
+    assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "kept").glob("*.lmdb")} == made
+    assert_same_run(one, other)
+    wider = {"model": {**config().model, "cutoff": 4.5}}
+    with pytest.raises(CacheError, match=re.escape("cutoff is 4.0 there, 4.5 asked for")):
+        train(config("wider", **kept, **wider, read_existing=True))
+    assert not (tmp_path / "wider").exists()
+    train(config("wider", **kept, **wider))
+    assert (tmp_path / "kept" / "data_graphs.lmdb").stat().st_mtime_ns != made["data_graphs.lmdb"]
+    assert (tmp_path / "kept" / "data_structures.lmdb").stat().st_mtime_ns == made["data_structures.lmdb"]
+
+
+def test_an_estimate_on_data_on_disk_writes_nothing(config, tmp_path):  # noqa: F811
+    found = estimate(config(use_lmdb=True))
+    assert found.train == estimate(config(use_lmdb=False)).train
+    assert not list(tmp_path.iterdir())
