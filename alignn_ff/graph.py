@@ -123,9 +123,10 @@ def split(graph: AtomGraph) -> list[AtomGraph]:
     return parts
 
 
-def to_device(graph: AtomGraph, device: torch.device) -> AtomGraph:
-    """The same graph with every tensor on `device`."""
-    return graph._replace(**{name: t.to(device) for name, t in graph._asdict().items() if t is not None})
+def to_device(graph: AtomGraph, device: torch.device, *, non_blocking: bool = False) -> AtomGraph:
+    """The same graph with every tensor on `device`; `non_blocking` (from pinned memory alone) as in torch."""
+    there = {name: t for name, t in graph._asdict().items() if t is not None}
+    return graph._replace(**{name: t.to(device, non_blocking=non_blocking) for name, t in there.items()})
 
 
 def _offsets(sizes: list[int]) -> list[int]:

@@ -18,7 +18,7 @@ from filelock import AcquireReturnProxy, FileLock
 
 from alignn_ff._version import __version__
 from alignn_ff.checkpoint import file_sha256
-from alignn_ff.data import id_prop
+from alignn_ff.data import id_prop, jarvis
 from alignn_ff.data.packing import PACKING, pack_edges
 from alignn_ff.data.records import Records, RecordsTooLargeError, write_records
 from alignn_ff.data.sources import Keys, each_of_all
@@ -79,7 +79,7 @@ def stored_samples(files: Sequence[str | Path], keys: Keys, storage: Storage, na
         "packing": PACKING,
         "alignn_ff": __version__,
         "labels": keys._asdict(),
-        "files": [_content(id_prop.find(Path(file))) for file in files],
+        "files": [_content(file) for file in files],
     }
 
     def write(path: Path) -> None:
@@ -207,8 +207,11 @@ def _folder(storage: Storage) -> Path:
         ) from error
 
 
-def _content(path: Path) -> dict[str, Any]:
-    """What tells one file from another, wherever they lie."""
+def _content(source: str | Path) -> dict[str, Any]:
+    """What tells the content of one source from another, wherever they lie."""
+    if jarvis.is_named(source):
+        return {"name": str(source), "file": jarvis.file_name(str(source))}
+    path = id_prop.find(Path(source))
     if not path.is_file():
         return {"name": path.name}  # its reader says what is wrong with it
     own: dict[str, Any] = {"name": path.name, "size": path.stat().st_size, "sha256": file_sha256(path)}

@@ -84,6 +84,10 @@ class Dataset:
             return with_edges(sample.graph, self._stored[int(self.samples.rows[index])])
         return connect(sample.graph, self.cutoff, angle_cutoff=self.angle_cutoff, topology=self.topology)
 
+    def share_memory(self, processes: int) -> None:
+        """Keep no more edges from now on than so many processes may together."""
+        self._memory_left /= processes
+
     def edge_count(self, index: int) -> int:
         """Edges of one sample, counted once."""
         return self._edges[index] if index in self._edges else len(self.graph(index).edge_src)

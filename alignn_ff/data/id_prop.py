@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -62,12 +62,21 @@ def read_records(path: Path) -> Iterator[Record]:
     """
     try:
         with _text(path) as text:
-            for place, record in enumerate(each_element(text)):
-                yield _record(record, place, path)
+            yield from records_of(each_element(text), path)
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}).") from error
     except TypeError as error:
         raise DataError(f"{path}: holds a {error}; expected a list of records with jid and atoms.") from error
+
+
+def records_of(elements: Iterable[Any], source: str | Path) -> Iterator[Record]:
+    """What an id_prop.json holds, element by element, as records.
+
+    Raises:
+        DataError: one without a structure.
+    """
+    for place, element in enumerate(elements):
+        yield _record(element, place, source)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -109,12 +118,12 @@ def _text(path: Path) -> Iterator[TextIO]:
         raise DataError(f"{path}: no zip file with id_prop.json in it ({error}).") from error
 
 
-def _record(record: Any, place: int, path: Path) -> Record:
+def _record(record: Any, place: int, path: str | Path) -> Record:
     if not isinstance(record, Mapping):
         raise DataError(
             f"{path}: record {place} is a {type(record).__name__}; expected a dictionary with jid and atoms."
         )
-    key = str(record.get("jid", place))
+    key = str(record.get("jid", record.get("id", place)))
     if "atoms" not in record:
         raise DataError(f"{path}: record {key} has no `atoms`; it carries {', '.join(record)}.")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from alignn_ff.data import id_prop
+from alignn_ff.data import id_prop, jarvis
 from alignn_ff.data.sources import STRESS_UNITS, Keys, Labels, Sample, energy_of, labelled_sample, shares
 from alignn_ff.errors import DataError
 
@@ -16,6 +16,11 @@ from alignn_ff.errors import DataError
 def read_id_prop(path: Path, keys: Keys) -> Iterator[Sample]:
     """Samples of an `id_prop.json`, see `record_samples`."""
     return record_samples(id_prop.read_records(path), keys, str(path))
+
+
+def read_jarvis(source: str, keys: Keys) -> Iterator[Sample]:
+    """Samples of a data set of jarvis-tools, see `record_samples`."""
+    return record_samples(jarvis.read_named(source), keys, source)
 
 
 def record_samples(records: Iterable[id_prop.Record], keys: Keys, source: str) -> Iterator[Sample]:

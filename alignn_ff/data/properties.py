@@ -12,7 +12,7 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from alignn_ff.data import id_prop
+from alignn_ff.data import id_prop, jarvis
 from alignn_ff.data.sources import Sample
 from alignn_ff.errors import DataError, StructureError
 from alignn_ff.io import Targets, from_ase, read_frames
@@ -43,8 +43,8 @@ def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Lab
     """Every structure of some sources that has a label, under keys that no two share.
 
     Args:
-        files: `id_prop.csv` (file,value[,value…] a line), `id_prop.json` (also zipped), a folder with one of them, or
-            any file that ASE reads, labels in its `info`.
+        files: `id_prop.csv` (file,value[,value…] a line), `id_prop.json` (also zipped), a folder with one of them,
+            `jarvis:NAME` for a data set of jarvis-tools, or any file that ASE reads, labels in its `info`.
         keys: names of the labels.
     Raises:
         DataError: no such file, unreadable, no labels, labels of different lengths, two structures of one name.
@@ -61,7 +61,7 @@ def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Lab
 
 def _read_one(path: Path, keys: PropertyKeys) -> list[Labelled]:
     path = id_prop.find(path)
-    if not path.is_file():
+    if not (path.is_file() or jarvis.is_named(path)):
         raise DataError(f"{path}: no such file. Expected {', '.join(id_prop.NAMES)}, a folder with one, or structures.")
     rows = list(_rows(path, keys))
     labelled = [_labelled(*row, path) for row in rows if not _is_absent(row[2])]
@@ -79,8 +79,9 @@ def _rows(path: Path, keys: PropertyKeys) -> Iterator[tuple[str, Atoms, Any, Any
     if id_prop.is_csv(path):
         for key, atoms, values in id_prop.read_rows(path):
             yield key, atoms, values, None
-    elif id_prop.is_json(path):
-        for key, atoms, fields in id_prop.read_records(path):
+    elif id_prop.is_json(path) or jarvis.is_named(path):
+        records = jarvis.read_named(str(path)) if jarvis.is_named(path) else id_prop.read_records(path)
+        for key, atoms, fields in records:
             yield key, atoms, *(_entry(fields, name) for name in keys)
     else:
         for place, atoms in enumerate(_frames(path)):

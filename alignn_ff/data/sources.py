@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from alignn_ff.data import id_prop
+from alignn_ff.data import id_prop, jarvis
 from alignn_ff.errors import ConfigError, DataError, StructureError
 from alignn_ff.graph import AtomGraph
 from alignn_ff.io import Targets, each_frame, from_ase, voigt_to_matrix
@@ -21,6 +21,7 @@ SOURCES = {
     "ase": "alignn_ff.data.sources:read_ase",
     "id_prop": "alignn_ff.data.id_prop_samples:read_id_prop",
     "id_prop_csv": "alignn_ff.data.id_prop_samples:read_id_prop_csv",
+    "jarvis": "alignn_ff.data.id_prop_samples:read_jarvis",
 }
 
 STRESS_UNITS = {
@@ -86,7 +87,8 @@ def each_sample(source: str | Path, keys: Keys = DEFAULT_KEYS) -> Iterator[Sampl
     """The structures of a source with their labels, one after the other; a missing label is NaN.
 
     Args:
-        source: an ASE-readable file, an `id_prop.json` (also zipped) or `id_prop.csv`, or a folder that holds one.
+        source: an ASE-readable file, an `id_prop.json` (also zipped) or `id_prop.csv`, a folder that holds one, or
+            `jarvis:NAME` for a data set of jarvis-tools.
         keys: names of the labels.
     Raises:
         ConfigError: an unknown stress unit.
@@ -94,6 +96,9 @@ def each_sample(source: str | Path, keys: Keys = DEFAULT_KEYS) -> Iterator[Sampl
     """
     if keys.stress_unit is not None and keys.stress_unit not in STRESS_UNITS:
         raise ConfigError(f"stress unit {keys.stress_unit!r} is unknown; expected one of {', '.join(STRESS_UNITS)}.")
+    if jarvis.is_named(source):
+        yield from _reader("jarvis")(str(source), keys)
+        return
     path = id_prop.find(Path(source))
     if not path.is_file():
         raise DataError(
@@ -101,13 +106,17 @@ def each_sample(source: str | Path, keys: Keys = DEFAULT_KEYS) -> Iterator[Sampl
         )
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty; expected labelled structures.")
-    module, attribute = SOURCES[_kind(path)].split(":")
     count = 0
-    for sample in getattr(import_module(module), attribute)(path, keys):
+    for sample in _reader(_kind(path))(path, keys):
         count += 1
         yield sample
     if not count:
         raise DataError(f"{path}: no structures in it; expected at least one.")
+
+
+def _reader(kind: str) -> Callable[..., Iterator[Sample]]:
+    module, attribute = SOURCES[kind].split(":")
+    return getattr(import_module(module), attribute)
 
 
 def _kind(path: Path) -> str:

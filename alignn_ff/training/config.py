@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from alignn_ff.data.jarvis import is_named
 from alignn_ff.errors import ConfigError
 from alignn_ff.files import read_fields
 from alignn_ff.models import MODELS, model_class
@@ -19,12 +20,16 @@ from alignn_ff.training.logs import LogName
 from alignn_ff.training.loss import LossConfig, LossStage
 from alignn_ff.training.presets import resolve
 
+STORAGE = ("use_lmdb", "cache_dir", "read_existing", "cache_limit_gb", "num_workers", "prefetch_factor", "pin_memory")
+"""Fields that say where data are kept and who makes the batches; no step depends on them."""
+
 
 class TrainConfig(Strict):
     """One training run. Every field is honoured."""
 
     data: tuple[str, ...] = Field(
-        description="labelled structures: ASE-readable files, id_prop.json, id_prop.csv or a folder with one"
+        description="labelled structures: ASE-readable files, id_prop.json, id_prop.csv or a folder with one; or "
+        "jarvis:NAME, a data set of jarvis-tools"
     )
     validation_data: tuple[str, ...] = Field(default=(), description="validate on these files, not on a part of `data`")
     energy_key: str = Field(default="energy", description="name of the total energy, eV, in the data")
@@ -142,6 +147,13 @@ class TrainConfig(Strict):
     read_existing: bool = Field(
         default=False, description="refuse what lies in cache_dir and was made from other data, instead of replacing it"
     )
+    num_workers: int = Field(
+        default=0, ge=0, description="processes that make batches of training ahead; 0 makes them where it trains"
+    )
+    prefetch_factor: int = Field(default=2, ge=1, description="batches that each of these processes makes ahead")
+    pin_memory: bool = Field(
+        default=False, description="hand batches over in memory that a GPU copies from directly; needs a GPU"
+    )
     cache_limit_gb: float = Field(
         default=20.0, ge=0, description="graphs larger than this are not kept on disk but found anew each time"
     )
@@ -181,6 +193,8 @@ class TrainConfig(Strict):
             raise ValueError("all loss weights are zero; give at least one of them a positive value")
         if self.replay_data and (self.start_from is None or self.sampling_policy != "uniform"):
             raise ValueError("replay_data is for start_from, and goes with sampling_policy uniform alone")
+        if self.read_existing and self.cache_dir is None:
+            raise ValueError("`read_existing` is about what lies in `cache_dir`; give that folder")
         starts = [stage.start_epoch for stage in self.loss_stages]
         if starts != sorted(set(starts)) or (starts and starts[-1] > self.epochs):
             raise ValueError(
@@ -229,7 +243,7 @@ def _beside(config_path: Path, files: Any) -> Any:
     """Paths taken from the folder of the config; anything that is no path is left for the schema to refuse."""
     if isinstance(files, list):
         return [_beside(config_path, file) for file in files]
-    if not isinstance(files, str) or Path(files).is_absolute():
+    if not isinstance(files, str) or Path(files).is_absolute() or is_named(files):
         return files
     return str(config_path.parent / files)
 

@@ -5,6 +5,7 @@ Source of the rules: the public documentation of aenet's trainer (`force_fractio
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,6 +13,8 @@ from functools import cached_property
 import torch
 
 from alignn_ff.data.dataset import Dataset
+from alignn_ff.data.loading import Loader, Loading
+from alignn_ff.device import choose_device
 from alignn_ff.evaluate import Prediction, Want, evaluate
 from alignn_ff.graph import concat
 from alignn_ff.io import Targets
@@ -20,6 +23,8 @@ from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loss import LossConfig
 from alignn_ff.training.metrics import Predicted
 from alignn_ff.training.stages import loss_at
+
+log = logging.getLogger(__name__)
 
 
 class ForceSubset:
@@ -32,6 +37,7 @@ class ForceSubset:
     def __init__(self, config: TrainConfig, data: Dataset) -> None:
         self.config = config
         self._data = data
+        self.loader = Loader(data, _loading(config))
         self._drawn_at = -1
         self._chosen: frozenset[int] = frozenset(range(len(data)))
 
@@ -54,15 +60,15 @@ class ForceSubset:
             self._drawn_at = draw
         return self._chosen
 
+    def plan(self, batches: Sequence[Sequence[int]], epoch: int) -> None:
+        """Say which batches `predict` will be asked for, in which order."""
+        self.loader.plan([part for batch in batches for part in self._parted(batch, epoch) if part])
+
     def predict(self, potential: Potential, indices: Sequence[int], epoch: int, device: torch.device) -> Predicted:
         """The batch of `indices`, those without forces to learn put last, with a prediction to learn from."""
-        chosen, loss = self.chosen(epoch), loss_at(self.config, epoch)
-        wanted = bool(loss.force_weight or loss.stress_weight)
-        first = [i for i in indices if wanted and i in chosen]
-        rest = [i for i in indices if not (wanted and i in chosen)]
         parts = [
             self._part(potential, part, want, device)
-            for part, want in ((first, Want.TRAINING), (rest, Want.TRAINING_ENERGY))
+            for part, want in zip(self._parted(indices, epoch), (Want.TRAINING, Want.TRAINING_ENERGY), strict=True)
             if part
         ]
         return parts[0] if len(parts) == 1 else _join(*parts)
@@ -86,9 +92,23 @@ class ForceSubset:
         least = self.config.force_min_structures_per_epoch or 0
         return min(max(int(labelled * self.config.force_fraction), least), labelled)
 
+    def _parted(self, indices: Sequence[int], epoch: int) -> tuple[list[int], list[int]]:
+        """Those of a batch whose forces or stress are learned, and the others."""
+        chosen, loss = self.chosen(epoch), loss_at(self.config, epoch)
+        wanted = bool(loss.force_weight or loss.stress_weight)
+        first = [i for i in indices if wanted and i in chosen]
+        return first, [i for i in indices if not (wanted and i in chosen)]
+
     def _part(self, potential: Potential, indices: list[int], want: Want, device: torch.device) -> Predicted:
-        graph, targets = self._data.batch(indices, device)
+        graph, targets = self.loader.batch(indices, device)
         return Predicted(indices, graph, targets, evaluate(potential, graph, want=want))
+
+
+def _loading(config: TrainConfig) -> Loading:
+    pinned = config.pin_memory and choose_device(config.device).type == "cuda"
+    if config.pin_memory and not pinned:
+        log.info("pin_memory changes nothing where no GPU trains")
+    return Loading(config.num_workers, config.prefetch_factor, pinned)
 
 
 def _join(first: Predicted, rest: Predicted) -> Predicted:

@@ -112,7 +112,7 @@ def train_one(
             run = run._replace(position=Position(**record.restore(data.potential, run.optim, run.sampler)))
         else:
             record.write_inputs(data.split)
-        with interruptible() as interrupt:
+        with interruptible() as interrupt, closing(run.forces.loader):
             finished = _fit(run, interrupt, progress)
         return _finish(run, finished)
 
@@ -163,6 +163,7 @@ def _epoch(run: Run, interrupt: Interrupt) -> bool:
     """The rest of the present epoch; False where it was interrupted after a whole step."""
     position = run.position
     batches = run.data.train.pack(run.sampler.order(position.epoch), run.budget)
+    run.forces.plan(batches[position.batch :], position.epoch)
     while position.batch < len(batches):
         terms = step(run, batches[position.batch])
         position.sums = tuple(s + t / len(batches) for s, t in zip(position.sums, terms, strict=True))

@@ -21,7 +21,7 @@ from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.files import atomic_path, write_text
 from alignn_ff.models import Potential
 from alignn_ff.schema import Strict, parse
-from alignn_ff.training.config import TrainConfig, to_json
+from alignn_ff.training.config import STORAGE, TrainConfig, to_json
 from alignn_ff.training.logs import NO_LOGS, Logs, check_installed
 from alignn_ff.training.optim import Optim
 from alignn_ff.training.sampling import Sampler
@@ -188,7 +188,7 @@ def check_same(config: Strict, path: Path) -> None:
     Raises:
         ConfigError: names what the config of the run, in the file at `path`, has otherwise.
     """
-    free = {"output_dir", "loggers", "device", "graph_cache_mb", "n_early_stopping"}
+    free = {"output_dir", "loggers", "device", "graph_cache_mb", "n_early_stopping", *STORAGE}
     now = config.model_dump(mode="json", exclude=free)
     started = parse(
         type(config), json.loads(path.read_text(encoding="utf-8")), str(path)

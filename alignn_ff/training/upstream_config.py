@@ -62,18 +62,32 @@ _MODEL_WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
 
 _WITHOUT_HEADS: dict[str, tuple[Any, str]] = {"num_heads": (1, "conv_type alignn has gates, which have no heads")}
 
+_LOADING = ("use_lmdb", "read_existing", "num_workers", "pin_memory")
+"""Fields about the loading of data that mean the same here, of a force field."""
+_WITHOUT_EFFECT = {name: rule for name, rule in WITHOUT_EFFECT.items() if name not in _LOADING}
+
 _READ_APART = ("model", "target", "criterion", "lr_total_epochs", "log_tensorboard")
 _MODEL_READ_APART = (
     *("atom_input_features", "calculate_gradient", "graphwise_weight", "gradwise_weight", "stresswise_weight"),
     *("use_penalty", "use_zbl"),
 )
 
-TOP_FIELDS = (*SAME, *GRAPH, *WITHOUT_EFFECT, *ONE_VALUE, *_READ_APART)
+TOP_FIELDS = (*SAME, *_LOADING, *GRAPH, *_WITHOUT_EFFECT, *ONE_VALUE, *_READ_APART)
 """Every field at the top of an upstream config."""
 MODEL_FIELDS = (*_NETWORK, *_ONE_MODEL_VALUE, *_MODEL_WITHOUT_EFFECT, *_MODEL_READ_APART)
 """Every field of its model."""
 
-_OURS = ("data", "validation_data", "stress_unit", "energy_key", "forces_key", "stress_key", "split_file", "loss")
+_OURS = (
+    "data",
+    "validation_data",
+    "stress_unit",
+    "energy_key",
+    "forces_key",
+    "stress_key",
+    "split_file",
+    "loss",
+    "cache_dir",
+)
 """Fields of ours that may stand beside those of upstream; `loss` in part, with its own names."""
 
 _PUBLISHED = ("alignn_atomwise", "alignn_atomwise_pure", "alignn_atomwise_pure_smooth")
@@ -101,12 +115,12 @@ def from_upstream(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     check_known(model, MODEL_FIELDS, "model.")
     check_values(fields, ONE_VALUE, "")
     check_values(model, _ONE_MODEL_VALUE, "model.")
-    tell(fields, WITHOUT_EFFECT, "")
+    tell(fields, _WITHOUT_EFFECT, "")
     tell(model, _MODEL_WITHOUT_EFFECT, "model.")
     filled = {**DEFAULTS, **fields}
     if fields.get("lr_total_epochs") not in (None, filled["epochs"]):
         raise ConfigError("field `lr_total_epochs` of an upstream config: the schedule ends with the last epoch.")
-    found = {name: filled[name] for name in (*SAME, *_OURS) if name in filled}
+    found = {name: filled[name] for name in (*SAME, *_LOADING, *_OURS) if name in filled}
     if "data" not in found:
         found["data"] = data_beside(folder, fields)
     if fields.get("target") is not None:

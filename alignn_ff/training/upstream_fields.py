@@ -44,7 +44,7 @@ _UNUSED = "it has no effect in upstream ALIGNN either"
 WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "version": (None, "it says which upstream version wrote the file"),
     "dataset": (None, "the files of `data` are trained on"),
-    "filename": ("sample", "it names the folders of a cache, and there is none on disk"),
+    "filename": ("sample", "what is kept on disk lies in cache_dir"),
     "warmup_steps": (2000, _UNUSED),
     "write_checkpoint": (True, _UNUSED),
     "store_outputs": (True, _UNUSED),
@@ -59,7 +59,6 @@ WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "deterministic": (False, "runs on the CPU repeat bit for bit in any case"),
     "pin_memory": (False, _LOADING),
     "num_workers": (4, _LOADING),
-    "save_dataloader": (False, _LOADING),
     "use_lmdb": (True, _LOADING),
     "read_existing": (False, _LOADING),
 }
@@ -75,6 +74,7 @@ ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "distributed": ((False,), "one process trains a model"),
     "data_parallel": ((False,), "one process trains a model"),
     "resume_checkpoint": ((False,), "give --resume on the command line"),
+    "save_dataloader": ((False,), "batches are made from the data, which cache_dir keeps; a saved loader would too"),
     "optimizer": (("adamw",), "the optimizer is AdamW"),
 }
 """Field: the values that mean what is done here, and why it is nothing else."""
@@ -115,8 +115,8 @@ def data_beside(folder: Path, fields: Mapping[str, Any]) -> list[str]:
         return [str(found)]
     raise ConfigError(
         f"an upstream config says no files (dataset {fields.get('dataset', 'dft_3d')!r} is not downloaded), and there "
-        f"is no {' or '.join(id_prop.NAMES)} in {folder}. Give them: --data=path/to/id_prop.json, or any file ASE "
-        "reads."
+        f"is no {' or '.join(id_prop.NAMES)} in {folder}. Give them: --data=path/to/id_prop.json, any file ASE reads, "
+        "or --data=jarvis:dft_3d to have it downloaded."
     )
 
 

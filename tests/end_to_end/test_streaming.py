@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import re
+import signal
 
 import pytest
 from ase.io import read, write
 
-from alignn_ff.errors import CacheError
-from alignn_ff.training import TrainConfig, references, train
+from alignn_ff.errors import CacheError, ConfigError
+from alignn_ff.training import TrainConfig, loop, references, train
 from alignn_ff.training.domain import domain_of
 from alignn_ff.training.estimate import estimate
 from alignn_ff.training.prepare import prepare
@@ -118,3 +121,41 @@ def test_an_estimate_on_data_on_disk_writes_nothing(config, tmp_path):  # noqa: 
     found = estimate(config(use_lmdb=True))
     assert found.train == estimate(config(use_lmdb=False)).train
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_runs_with_workers_and_resumed_by_more_or_fewer_equal_an_unbroken_one(
+    config,  # noqa: F811
+    monkeypatch,
+    on_disk,
+):
+    fields = {"sampling_policy": "error_weighted", "force_fraction": 0.6, "dtype": "float64", "use_lmdb": on_disk}
+    unbroken = train(config("unbroken", **fields))
+    broken = config("broken", **fields, num_workers=2)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2, 5)
+        assert not train(broken).finished
+        assert not multiprocessing.active_children()
+        assert not train(config("broken", **fields, num_workers=0), resume=True).finished
+        assert train(config("broken", **fields, num_workers=2, prefetch_factor=1), resume=True).finished
+    assert_same_run(unbroken.folder, broken.output_dir)
+    assert not multiprocessing.active_children()
+
+
+def test_a_second_ctrl_c_leaves_no_workers(config, monkeypatch):  # noqa: F811
+    original = loop.step
+
+    def step(run, indices):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(run, indices)
+
+    monkeypatch.setattr(loop, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        train(config(num_workers=2))
+    assert not multiprocessing.active_children()
+
+
+def test_read_existing_needs_a_place(config):  # noqa: F811
+    with pytest.raises(ConfigError, match="cache_dir"):
+        config(read_existing=True)
