@@ -63,7 +63,7 @@ STANDARD = Tolerances()
 _STENCIL = ((-2, 1 / 12), (-1, -8 / 12), (1, 8 / 12), (2, -1 / 12))
 """Fourth-order central difference: places in steps, weights."""
 _STEP_A = 4e-4
-_STRAIN_STEP = 1e-4
+_STRAIN_STEP = 3e-5
 _FORCE_FLOOR = 1e-3
 _STRESS_FLOOR = 1e-5
 """eV/Å and eV/Å³ below which "relative" would compare rounding with rounding."""

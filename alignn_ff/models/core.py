@@ -32,7 +32,7 @@ class Core(Composite):
     0.9 d₀, and pay `HEIGHT` (1 - d/d₀)³, half for each atom. *Atoms* with a coordination ρ above ρ₀ of their element
     pay `CROWD` (ρ/ρ₀ - 1)³: in a squeezed crystal what a network was never shown is not one close pair but the many
     that are almost neighbours. With d₀ and ρ₀ beyond what was trained on, all that was learnt stays as it is; the walls
-    meet it with two continuous derivatives. docs/adr/008-core.md says what there was without.
+    meet it with two continuous derivatives. docs/adr/009-core.md says what there was without.
 
     A neighbour counts in full up to 1.2 times the sum of the covalent radii and falls smoothly to nothing at 1.5 times,
     or at the cutoff and 0.8 of it where that is shorter.
