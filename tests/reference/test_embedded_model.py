@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk, fcc111
 
 from alignn_ff import testing
 from alignn_ff.calculator import AlignnFFCalculator
 from alignn_ff.checkpoint import file_sha256, read_header
+from alignn_ff.evaluate import Want
 from alignn_ff.pretrained import default_model, find, load_potential
 from alignn_ff.workflows.relax import RelaxSettings, run_relax
 from benchmarks.lattice_constants import PBE_A as PBE
@@ -49,6 +51,17 @@ def test_derivatives_are_exact(potential, symbol):
     atoms.rattle(0.1, seed=3)
     testing.check_forces(potential, atoms, limits=FLOAT64)
     testing.check_stress(potential, atoms, limits=FLOAT64)
+
+
+@pytest.mark.parametrize("symbol", PBE)
+def test_squeezed_crystals_and_pairs_are_pushed_apart(potential, symbol):
+    structure, lattice = PBE[symbol]
+    crystals = [bulk(symbol, structure, a=share * lattice) for share in (0.3, 0.4, 0.5, 0.6, 0.7, 1.0)]
+    energies = testing.predict(potential, crystals, want=Want.ENERGY).energy / torch.tensor([len(c) for c in crystals])
+    assert bool((energies.diff() < 0).all()), energies
+    bond = crystals[-1].repeat(2).get_all_distances()[0, 1:].min()
+    pairs = [Atoms(f"{symbol}2", positions=[[0, 0, 0], [0, 0, share * bond]]) for share in (0.3, 0.4, 0.5)]
+    assert bool((testing.predict(potential, pairs, want=Want.ENERGY).energy.diff() < 0).all())
 
 
 def test_nothing_jumps_at_the_cutoff(potential):
