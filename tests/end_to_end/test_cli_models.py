@@ -71,7 +71,7 @@ def test_list_counts_many_elements_and_filters(server, tmp_path):
     assert "14 elements" in call("models", "list")
     said = call("models", "list", "--element", "Fe, Co")
     assert "metals" in said and default_model() not in said
-    assert "no model knows Fe and Po together" in call("models", "list", "--element", "Fe,Po", code=2)
+    assert "no model knows Fe and Og together" in call("models", "list", "--element", "Fe,Og", code=2)
     assert "'Fee': no chemical element" in call("models", "list", "--element", "Fee", code=2)
 
 

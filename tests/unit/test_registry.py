@@ -10,8 +10,9 @@ import pytest
 
 from alignn_ff.checkpoint import file_sha256, save_checkpoint
 from alignn_ff.errors import CheckpointError, ConfigError, ModelNotFoundError
+from alignn_ff.models.layers.features import known_elements
 from alignn_ff.pretrained import default_model, entries, find, load_potential
-from alignn_ff.pretrained.registry import CACHE, USER_REGISTRY, cache_folder, elements_of
+from alignn_ff.pretrained.registry import CACHE, FIRST_USE, USER_REGISTRY, cache_folder, elements_of
 from tests.conftest import random_potential
 from tests.model_server import entry_fields, write_registry
 
@@ -62,6 +63,14 @@ def test_an_absent_section_would_be_seen():
 
 def test_every_model_of_the_package_has_a_card():
     assert all(entry.card_path is not None and entry.card_path.is_file() for entry in entries().values())
+
+
+def test_published_force_fields_are_known_by_name():
+    published = [entry for entry in entries().values() if entry.card == "published.md"]
+    assert {"matpes_r2scan", "matpes_pbe", "mps", "dft_3d_307k"} < {entry.name for entry in published}
+    for entry in published:
+        assert entry.sha256 == FIRST_USE and entry.file == f"{entry.name}.zip"
+        assert list(entry.elements) == known_elements("cgcnn")
 
 
 def test_the_default_is_embedded_and_loads():

@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 import subprocess
 from hashlib import sha256
+from pathlib import Path
 from random import Random
+from shutil import make_archive
 
 import pytest
+import torch
+from ase.build import bulk
 
 from alignn_ff.errors import CheckpointError, DownloadError
-from alignn_ff.pretrained import fetch_weights, find
+from alignn_ff.pretrained import fetch_weights, find, load_potential
 from alignn_ff.pretrained.checksum import record_path
 from alignn_ff.pretrained.patience import Patience
 from alignn_ff.pretrained.registry import CACHE, FIRST_USE, USER_REGISTRY
+from alignn_ff.testing import predict
 from tests.model_server import entry_fields, serving, write_registry
+from tests.reference.test_upstream import published
 
 CONTENT = Random(1).randbytes(100_000)
 HURRIED = Patience(timeout_s=10.0, attempts=2, backoff_s=0.001)
@@ -52,6 +58,19 @@ def test_first_checksum_is_recorded_and_said_aloud(register, caplog):
         ["sha256sum", "--check", record_path(entry).name], cwd=entry.path.parent, capture_output=True, text=True
     )
     assert checked.stdout == "model.bin: OK\n"
+
+
+def test_a_published_archive_is_a_model_by_name(tmp_path, monkeypatch, server):
+    folder = published("k_nearest", tmp_path / "there")
+    archive = make_archive(str(tmp_path / "model"), "zip", folder)
+    server.files["model.bin"] = content = Path(archive).read_bytes()
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(USER_REGISTRY, str(tmp_path / "own.toml"))
+    fields = entry_fields(content, server.url("good"), sha256=FIRST_USE, file="mine.zip")
+    write_registry(tmp_path / "own.toml", mine=fields)
+    atoms = [bulk("Cu", a=3.7, cubic=True)]
+    by_name, as_it_is = (predict(load_potential(which).potential, atoms) for which in ("mine", folder))
+    assert torch.equal(by_name.energy, as_it_is.energy) and torch.equal(by_name.forces, as_it_is.forces)
 
 
 def test_from_then_on_nothing_else_is_taken(register, server):
