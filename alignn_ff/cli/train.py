@@ -41,16 +41,20 @@ def train(
 ) -> None:
     """Train a potential on labelled structures, or a property model where `model.name` is one (alignn).
 
-    Any field of CONFIG can be overridden: --epochs=50 --model.cutoff=6.
+    Any field of CONFIG can be overridden: --epochs=50 --model.cutoff=6. Several processes share each batch of a
+    potential: torchrun --nproc-per-node 2 -m alignn_ff.cli train CONFIG.
     """
     from alignn_ff.errors import ConfigError
     from alignn_ff.training import load_config
     from alignn_ff.training import train as run_training
     from alignn_ff.training.config import to_json
     from alignn_ff.training.property_config import is_property, load_property_config
+    from alignn_ff.training.ranks import is_writer, started_processes
 
     if overwrite and resume:
         raise ConfigError("--overwrite and --resume exclude each other; give one of them.")
+    if started_processes() > 1 and (print_config or dry_run or is_property(config, context.args)):
+        raise ConfigError("torchrun is for the training of a potential; leave it out here: alignn-ff train CONFIG.")
     if is_property(config, context.args):
         if dry_run:
             raise ConfigError("--dry-run is for potentials; a property model's training cannot be estimated yet.")
@@ -64,7 +68,8 @@ def train(
         _show_estimate(settings)
         return
     result = run_training(settings, overwrite=overwrite, resume=resume, progress=progress_bar)
-    show_training(result, go_on="Go on with --resume.")
+    if is_writer():
+        show_training(result, go_on="Go on with --resume.")
 
 
 def _train_property(

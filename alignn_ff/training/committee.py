@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from alignn_ff.device import choose_device
 from alignn_ff.files import output_folder
 from alignn_ff.models import Committee
 from alignn_ff.training.config import TrainConfig
-from alignn_ff.training.loop import TrainResult, budget_of, train_one, validate
+from alignn_ff.training.loop import TrainResult, train_one, validate
 from alignn_ff.training.outcome import write_reports
 from alignn_ff.training.prepare import prepare
-from alignn_ff.training.record import Record
+from alignn_ff.training.ranks import training_ranks
+from alignn_ff.training.record import Record, SilentRecord
+from alignn_ff.training.run import budget_of
 from alignn_ff.training.stages import loss_at
 from alignn_ff.training.warm_start import settled
 
@@ -30,18 +33,22 @@ def train(config: TrainConfig, *, overwrite: bool = False, resume: bool = False,
         OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
     """
     config = settled(config)
-    if config.committee_size == 1:
-        return train_one(config, overwrite=overwrite, resume=resume, progress=progress)
-    with output_folder(config.output_dir, reuse=overwrite or resume) as folder:
-        record = Record(folder, config)
-        record.check_config() if resume else record.write_config()
-        members = [_member(config, folder, place) for place in range(config.committee_size)]
-        for member in members:
-            started = resume and Record(Path(member.output_dir), member).is_started()
-            result = train_one(member, overwrite=overwrite or not started, resume=started, progress=progress)
-            if not result.finished:
-                return TrainResult(str(folder), result.best, finished=False)
-        return TrainResult(str(folder), _join(config, members, record), finished=True)
+    with training_ranks(config) as ranks:
+        if config.committee_size == 1:
+            return train_one(config, overwrite=overwrite, resume=resume, progress=progress, ranks=ranks)
+        writing = output_folder(config.output_dir, reuse=overwrite or resume)
+        with writing if ranks.writes else nullcontext(Path(config.output_dir)) as folder:
+            record = Record(folder, config) if ranks.writes else SilentRecord(folder, config)
+            record.check_config() if resume else record.write_config()
+            members = [_member(config, folder, place) for place in range(config.committee_size)]
+            for member in members:
+                started = resume and Record(Path(member.output_dir), member).is_started()
+                how = {"overwrite": overwrite or not started, "resume": started, "progress": progress}
+                result = train_one(member, **how, ranks=ranks)
+                if not result.finished:
+                    return TrainResult(str(folder), result.best, finished=False)
+            best = ranks.from_writer(_join(config, members, record) if ranks.writes else None)
+            return TrainResult(str(folder), best, finished=True)
 
 
 def _member(config: TrainConfig, folder: Path, place: int) -> TrainConfig:

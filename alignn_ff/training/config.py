@@ -122,7 +122,7 @@ class TrainConfig(Strict):
     )
 
     epochs: int = Field(default=300, ge=1)
-    batch_size: int = Field(default=64, ge=1, description="structures a batch, at most")
+    batch_size: int = Field(default=64, ge=1, description="structures a batch of all processes together, at most")
     batch_atoms: int | None = Field(default=None, ge=1, description="atoms a batch, at most")
     batch_edges: int | None = Field(default=None, ge=1, description="edges a batch, at most")
     learning_rate: float = Field(default=0.01, gt=0, description="peak of the schedule")
@@ -135,6 +135,9 @@ class TrainConfig(Strict):
     )
     n_early_stopping: int | None = Field(default=None, ge=1, description="stop after so many epochs without gain")
 
+    data_parallel: bool = Field(
+        default=False, description="refuse to train in one process; torchrun starts several, which share each batch"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["float32", "float64"] = "float32"
     graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges of data held in memory")

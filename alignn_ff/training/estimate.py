@@ -12,11 +12,13 @@ from typing import NamedTuple
 import torch
 
 from alignn_ff.data.dataset import Dataset
+from alignn_ff.device import choose_device
 from alignn_ff.training.config import TrainConfig
-from alignn_ff.training.loop import Run, start, step
 from alignn_ff.training.metrics import predict
 from alignn_ff.training.prepare import prepare
 from alignn_ff.training.record import Record
+from alignn_ff.training.run import Run, start
+from alignn_ff.training.step import step
 from alignn_ff.training.warm_start import settled
 
 _STEPS = 4
@@ -63,7 +65,7 @@ def estimate(config: TrainConfig) -> Estimate:
     """
     config = settled(config)
     data = prepare(config)
-    run = start(config, data, Record(Path(config.output_dir), config))
+    run = start(config, data, Record(Path(config.output_dir), config), choose_device(config.device))
     batches = data.train.pack(run.sampler.order(0), run.budget)
     training = _seconds_per_edge(run, batches) * sum(_edges(data.train, batch) for batch in batches)
     validation = _validation_seconds(run)

@@ -64,11 +64,18 @@ class ForceSubset:
         """Say which batches `predict` will be asked for, in which order."""
         self.loader.plan([part for batch in batches for part in self._parted(batch, epoch) if part])
 
-    def predict(self, potential: Potential, indices: Sequence[int], epoch: int, device: torch.device) -> Predicted:
-        """The batch of `indices`, those without forces to learn put last, with a prediction to learn from."""
+    def predict(
+        self, potential: Potential, indices: Sequence[int], epoch: int, device: torch.device, *, learn: bool = True
+    ) -> Predicted:
+        """The batch of `indices`, those without forces to learn put last, with a prediction to learn from.
+
+        Args:
+            learn: False for a prediction to look at alone, which takes less memory.
+        """
+        wants = (Want.TRAINING, Want.TRAINING_ENERGY) if learn else (Want.FORCES, Want.ENERGY)
         parts = [
             self._part(potential, part, want, device)
-            for part, want in zip(self._parted(indices, epoch), (Want.TRAINING, Want.TRAINING_ENERGY), strict=True)
+            for part, want in zip(self._parted(indices, epoch), wants, strict=True)
             if part
         ]
         return parts[0] if len(parts) == 1 else _join(*parts)

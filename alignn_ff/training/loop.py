@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import time
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from contextlib import closing, nullcontext
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.device import choose_device
-from alignn_ff.errors import RunawayError
 from alignn_ff.files import output_folder
 from alignn_ff.memory import keep_freed_memory
 from alignn_ff.models import Potential
@@ -22,16 +21,17 @@ from alignn_ff.progress import track
 from alignn_ff.reports.figure import save_figure
 from alignn_ff.reports.learning_curve import learning_curve_figure
 from alignn_ff.training.config import TrainConfig
-from alignn_ff.training.force_subset import ForceSubset
 from alignn_ff.training.interrupt import Interrupt, interruptible
-from alignn_ff.training.loss import LossConfig, LossTerms, loss
-from alignn_ff.training.metrics import Predicted, blame, collect, predict, summary
-from alignn_ff.training.optim import Optim, build_optim, step_schedule, swap_in
+from alignn_ff.training.loss import LossConfig, loss
+from alignn_ff.training.metrics import Predicted, collect, predict_together, summary
+from alignn_ff.training.optim import step_schedule, swap_in
 from alignn_ff.training.outcome import write_reports
-from alignn_ff.training.prepare import Prepared, prepare
-from alignn_ff.training.record import Record
-from alignn_ff.training.sampling import Sampler, build_sampler
+from alignn_ff.training.prepare import prepare
+from alignn_ff.training.ranks import ALONE, Ranks
+from alignn_ff.training.record import Record, SilentRecord
+from alignn_ff.training.run import NO_SUMS, SUMS, Position, Run, start
 from alignn_ff.training.stages import begins_at, last_start, loss_at
+from alignn_ff.training.step import own_parts, step
 
 log = logging.getLogger(__name__)
 
@@ -50,46 +50,13 @@ class TrainResult(NamedTuple):
     finished: bool
 
 
-SUMS = ("train_loss", "train_energy_loss", "train_force_loss", "train_stress_loss", "train_atom_energy_loss")
-"""What a history calls the terms of the loss, see `LossTerms`."""
-NO_SUMS = (0.0,) * len(SUMS)
-
-
-@dataclass
-class Position:
-    """Where a run stands; saved and restored whole, so that a resumed run goes on as if unbroken.
-
-    Attributes:
-        epoch: epochs completed; `batch` batches of the next are done.
-        sums: loss terms of the epoch under way, means over its batches so far.
-        best_loss, best_epoch: of the validation, or of the training where nothing is validated.
-        seconds: spent on steps.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    sums: tuple[float, ...] = NO_SUMS
-    best_loss: float = math.inf
-    best_epoch: int = 0
-    seconds: float = 0.0
-
-
-class Run(NamedTuple):
-    """Everything one step touches."""
-
-    config: TrainConfig
-    data: Prepared
-    sampler: Sampler
-    forces: ForceSubset
-    optim: Optim
-    budget: Budget
-    device: torch.device
-    position: Position
-    record: Record
-
-
 def train_one(
-    config: TrainConfig, *, overwrite: bool = False, resume: bool = False, progress: bool = False
+    config: TrainConfig,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = False,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Fit a potential; write checkpoints, history and plots to `config.output_dir`.
 
@@ -97,41 +64,30 @@ def train_one(
         overwrite: files of an earlier run there may be replaced.
         resume: go on with the run that stands there, bit-equal to one never interrupted (on the CPU).
         progress: draw a bar.
+        ranks: this process among those that train together.
     Raises:
         ConfigError, DataError: what was asked for cannot be done with these data.
         OutputExistsError: the folder holds a run and neither `overwrite` nor `resume` was given.
     """
     keep_freed_memory()
     writing = output_folder(config.output_dir, reuse=overwrite or resume)
-    with writing as folder, closing(Record(folder, config)) as record:
+    with writing if ranks.writes else nullcontext(Path(config.output_dir)) as folder:
+        return _train_in(folder, config, resume, progress, ranks)
+
+
+def _train_in(folder: Path, config: TrainConfig, resume: bool, progress: bool, ranks: Ranks) -> TrainResult:
+    with closing(Record(folder, config) if ranks.writes else SilentRecord(folder, config)) as record:
         if resume:
             record.check_resumable()
         data = prepare(config)
-        run = start(config, data, record)
+        run = start(config, data, record, choose_device(config.device), ranks)
         if resume:
             run = run._replace(position=Position(**record.restore(data.potential, run.optim, run.sampler)))
         else:
             record.write_inputs(data.split)
         with interruptible() as interrupt, closing(run.forces.loader):
-            finished = _fit(run, interrupt, progress)
+            finished = _fit(run, interrupt, progress and ranks.writes)
         return _finish(run, finished)
-
-
-def start(config: TrainConfig, data: Prepared, record: Record) -> Run:
-    """A run before its first step, or before `Record.restore` puts it where it stood."""
-    device = choose_device(config.device)
-    data.potential.to(device)
-    budget = budget_of(config)
-    # Packing by atoms or edges makes the number of batches vary a little from epoch to epoch.
-    sampler = build_sampler(config, data.train)
-    steps = len(data.train.pack(sampler.order(0), budget))
-    optim = build_optim(config, data.potential, steps)
-    return Run(config, data, sampler, ForceSubset(config, data.train), optim, budget, device, Position(), record)
-
-
-def budget_of(config: TrainConfig) -> Budget:
-    """How large the batches of a run may be."""
-    return Budget(config.batch_size, config.batch_atoms, config.batch_edges)
 
 
 def _fit(run: Run, interrupt: Interrupt, progress: bool) -> bool:
@@ -163,50 +119,28 @@ def _epoch(run: Run, interrupt: Interrupt) -> bool:
     """The rest of the present epoch; False where it was interrupted after a whole step."""
     position = run.position
     batches = run.data.train.pack(run.sampler.order(position.epoch), run.budget)
-    run.forces.plan(batches[position.batch :], position.epoch)
+    run.forces.plan([part for batch in batches[position.batch :] for part in own_parts(run, batch)], position.epoch)
     while position.batch < len(batches):
         terms = step(run, batches[position.batch])
         position.sums = tuple(s + t / len(batches) for s, t in zip(position.sums, terms, strict=True))
         position.batch += 1
-        if interrupt.requested and position.batch < len(batches):
+        if run.ranks.any(interrupt.requested) and position.batch < len(batches):
             return False
     return True
-
-
-def step(run: Run, indices: list[int]) -> list[float]:
-    """One batch: predict, compare, step; returns the loss terms as numbers."""
-    potential, optim, epoch = run.data.potential, run.optim, run.position.epoch
-    seen = run.forces.predict(potential, indices, epoch, run.device)
-    weights = run.data.train.weights(seen.indices, run.device)
-    terms: LossTerms = loss(seen.prediction, seen.targets, seen.graph, run.forces.loss(indices, epoch), weights)
-    values = [t.item() for t in terms]
-    if not math.isfinite(values[0]):
-        raise RunawayError(
-            f"the loss is {values[0]} in epoch {epoch + 1}; {blame(seen, run.data.train)}. The models of the epoch "
-            f"before are kept in {run.record.folder}. Look for labels that are far off, or lower learning_rate or "
-            "gradient_clip."
-        )
-    optim.optimizer.zero_grad()
-    terms.total.backward()
-    if run.config.gradient_clip is not None:
-        nn.utils.clip_grad_norm_(potential.parameters(), run.config.gradient_clip)
-    optim.optimizer.step()
-    step_schedule(optim.schedule)
-    optim.average.update(potential)
-    run.sampler.observe(seen)
-    return values
 
 
 def _close_epoch(run: Run) -> dict[str, Any]:
     """Validate the averaged weights, keep them if they are the best, write the history."""
     config, position, potential = run.config, run.position, run.data.potential
     raw = swap_in(potential, run.optim.average.weights)
-    row = {
-        "epoch": position.epoch + 1,
-        "learning_rate": run.optim.optimizer.param_groups[0]["lr"],
-        **dict(zip(SUMS, position.sums, strict=True)),
-        **validate(potential, run.data.val, run.budget, run.device, loss_at(config, position.epoch)),
-    }
+    row = run.ranks.from_writer(
+        {
+            "epoch": position.epoch + 1,
+            "learning_rate": run.optim.optimizer.param_groups[0]["lr"],
+            **dict(zip(SUMS, position.sums, strict=True)),
+            **validate(potential, run.data.val, run.budget, run.device, loss_at(config, position.epoch), run.ranks),
+        }
+    )
     criterion = row.get("valid_loss", row["train_loss"])
     step_schedule(run.optim.schedule, validation_loss=criterion)
     if begins_at(config, position.epoch):
@@ -225,7 +159,12 @@ def _close_epoch(run: Run) -> dict[str, Any]:
 
 
 def validate(
-    potential: Potential, data: Dataset, budget: Budget, device: torch.device, form: LossConfig
+    potential: Potential,
+    data: Dataset,
+    budget: Budget,
+    device: torch.device,
+    form: LossConfig,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Loss and errors on `data` under names that start with `valid_`; empty where there are no data."""
     if len(data) == 0:
@@ -233,21 +172,21 @@ def validate(
     losses: list[float] = []
 
     def weighed(seen: Predicted) -> Predicted:  # batch by batch: all graphs at once may not fit into memory
-        weights = data.weights(seen.indices, device)
+        weights = data.weights(seen.indices, seen.graph.cell.device)
         terms = loss(seen.prediction, seen.targets, seen.graph, form, weights)
         losses.append(terms.total.item() * len(seen.indices))
         return seen
 
-    errors = collect(map(weighed, predict(potential, data, budget, device)), data)
+    errors = collect(map(weighed, predict_together(potential, data, budget, device, ranks)), data)
     row = {f"valid_{name}": value for name, value in summary(errors).items()}
     return {"valid_loss": sum(losses) / len(data), **row}
 
 
 def _finish(run: Run, finished: bool) -> TrainResult:
     record, best = run.record, run.record.best_row(run.position.best_epoch)
-    if record.rows:
+    if record.rows and run.ranks.writes:
         save_figure(learning_curve_figure(record.rows), record.folder / "learning_curve.png")
-    if finished:
+    if finished and run.ranks.writes:
         write_reports(record, run.data, run.budget, run.device)
     return TrainResult(str(record.folder), best, finished)
 

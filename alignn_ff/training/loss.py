@@ -52,6 +52,18 @@ class LossTerms(NamedTuple):
     atom_energy: Tensor
 
 
+class Sums(NamedTuple):
+    """What a loss is made of: those of parts of a batch add up to those of the batch.
+
+    Attributes:
+        costs: of every labelled number, added up, one row a term of `LossTerms` [K].
+        counts: labelled numbers [K].
+    """
+
+    costs: Tensor
+    counts: Tensor
+
+
 def loss(
     prediction: Prediction, targets: Targets, graph: AtomGraph, config: LossConfig, weights: Tensor | None = None
 ) -> LossTerms:
@@ -61,32 +73,52 @@ def loss(
         weights: factor [G] of what each structure adds to the means; None for ones. They are not normalised, so that
             they mean the same in a batch of one.
     """
-    counts = atom_counts(graph)
+    return mean_loss(summed_loss(prediction, targets, graph, config, weights), config)
+
+
+def summed_loss(
+    prediction: Prediction, targets: Targets, graph: AtomGraph, config: LossConfig, weights: Tensor | None = None
+) -> Sums:
+    """The sums that `mean_loss` makes a loss of; arguments as of `loss`."""
+    sizes = atom_counts(graph)
     atom_weights = None if weights is None else weights[graph.graph_index]
     form = config.criterion
-    energy = _term(prediction.energy / counts, targets.energy / counts, form, config.energy_delta, weights)
-    forces = stress = atom_energy = energy.new_zeros(())
+    none = _Sum(targets.energy.new_zeros(()), 0)
+    energy = _sum(prediction.energy / sizes, targets.energy / sizes, form, config.energy_delta, weights)
+    forces = stress = atom_energy = none
     if config.force_weight and prediction.forces is not None:
-        forces = _term(prediction.forces, targets.forces, form, config.force_delta, atom_weights)
+        forces = _sum(prediction.forces, targets.forces, form, config.force_delta, atom_weights)
     if config.stress_weight and prediction.stress is not None:
-        stress = _term(prediction.stress, targets.stress, form, config.stress_delta, weights)
+        stress = _sum(prediction.stress, targets.stress, form, config.stress_delta, weights)
     if config.atom_energy_weight:
         labels = targets.atom_energy
-        atom_energy = _term(prediction.atom_energy, labels, form, config.energy_delta, atom_weights)
+        atom_energy = _sum(prediction.atom_energy, labels, form, config.energy_delta, atom_weights)
+    terms = (energy, forces, stress, atom_energy)
+    return Sums(torch.stack([t.cost for t in terms]), energy.cost.new_tensor([t.labels for t in terms]))
+
+
+def mean_loss(sums: Sums, config: LossConfig) -> LossTerms:
+    """Means over what has a label, their roots where `config` asks for them, and the weighted total."""
+    means = sums.costs / sums.counts.clamp(min=1)
+    if config.criterion == "rmse":
+        means = torch.where(sums.counts > 0, (means + _TINY).sqrt(), means)
+    energy, forces, stress, atom_energy = means.unbind()
     total = config.energy_weight * energy + config.force_weight * forces + config.stress_weight * stress
     return LossTerms(total + config.atom_energy_weight * atom_energy, energy, forces, stress, atom_energy)
 
 
-def _term(predicted: Tensor, label: Tensor, criterion: str, delta: float, weights: Tensor | None) -> Tensor:
-    """Mean over what has a label; huber is scaled to slope one, so that l1 and huber weigh alike."""
+class _Sum(NamedTuple):
+    cost: Tensor
+    labels: int
+
+
+def _sum(predicted: Tensor, label: Tensor, criterion: str, delta: float, weights: Tensor | None) -> _Sum:
+    """Cost of what has a label; huber is scaled to slope one, so that l1 and huber weigh alike."""
     labelled = torch.isfinite(label)  # of the label alone: a prediction that is not finite must cost
-    size = (predicted[labelled] - label[labelled]).abs()
-    if size.numel() == 0:
-        return size.sum()  # zero, yet part of the gradient graph: a batch may hold no label at all
-    cost = _cost(size, criterion, delta)
+    cost = _cost((predicted[labelled] - label[labelled]).abs(), criterion, delta)
     if weights is not None:
         cost = cost * weights.reshape(-1, *[1] * (label.dim() - 1)).expand_as(label)[labelled]
-    return (cost.mean() + _TINY).sqrt() if criterion == "rmse" else cost.mean()
+    return _Sum(cost.sum(), cost.numel())  # of nothing: zero, yet part of the gradient graph
 
 
 def _cost(size: Tensor, criterion: str, delta: float) -> Tensor:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.evaluate import Prediction, Want, evaluate
-from alignn_ff.graph import AtomGraph, atom_counts
+from alignn_ff.graph import AtomGraph, atom_counts, to_device
 from alignn_ff.io import Targets
 from alignn_ff.models.base import SYMBOLS, Potential
+from alignn_ff.training.ranks import Ranks
 from alignn_ff.units import GPA_PER_EV_A3, MEV
 
 
@@ -59,9 +60,19 @@ class Predicted(NamedTuple):
 
 def predict(potential: Potential, data: Dataset, budget: Budget, device: torch.device) -> Iterator[Predicted]:
     """Energies, forces and stresses of every sample, batch by batch."""
-    for indices in data.batches(budget):
-        graph, targets = data.batch(indices, device)
-        yield Predicted(indices, graph, targets, evaluate(potential, graph, want=Want.FORCES))
+    yield from _predicted(potential, data, data.batches(budget), device)
+
+
+def predict_together(
+    potential: Potential, data: Dataset, budget: Budget, device: torch.device, ranks: Ranks
+) -> Iterator[Predicted]:
+    """As `predict`; of several processes each predicts its share of the batches and is told those of the others."""
+    if ranks.size == 1:
+        return predict(potential, data, budget, device)
+    own = data.batches(budget)[ranks.rank :: ranks.size]
+    shares = ranks.gather([_without_edges(each) for each in _predicted(potential, data, own, device)])
+    longest = len(shares[0])  # dealt in turn
+    return (share[k] for k in range(longest) for share in shares if k < len(share))
 
 
 def blame(seen: Predicted, data: Dataset) -> str:
@@ -119,6 +130,24 @@ def summary(errors: Errors) -> dict[str, float]:
             row[f"{name}_mae_{unit}"] = factor * s.mae
             row[f"{name}_rmse_{unit}"] = factor * s.rmse
     return row
+
+
+def _predicted(
+    potential: Potential, data: Dataset, batches: Iterable[list[int]], device: torch.device
+) -> Iterator[Predicted]:
+    for indices in batches:
+        graph, targets = data.batch(indices, device)
+        yield Predicted(indices, graph, targets, evaluate(potential, graph, want=Want.FORCES))
+
+
+def _without_edges(seen: Predicted) -> Predicted:
+    """The same on the CPU and without the edges, to be sent to others."""
+    graph, p = seen.graph, seen.prediction
+    none = {"edge_src": graph.edge_src[:0], "edge_dst": graph.edge_dst[:0], "edge_shift": graph.edge_shift[:0]}
+    bare = to_device(graph._replace(**none, angle_in=None, angle_out=None), torch.device("cpu"))
+    forces, stress = (None if t is None else t.cpu() for t in (p.forces, p.stress))
+    prediction = Prediction(p.energy.cpu(), p.atom_energy.cpu(), forces, stress)
+    return Predicted(seen.indices, bare, Targets(*(t.cpu() for t in seen.targets)), prediction)
 
 
 def _finite(values: Tensor, graph: AtomGraph) -> Tensor:

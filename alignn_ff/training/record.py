@@ -165,6 +165,28 @@ class Record:
         write_text(self.folder / "history.csv", table.getvalue())
 
 
+class SilentRecord(Record):
+    """The record of a process that leaves the writing to another of its run; it reads what that one wrote."""
+
+    def write_config(self) -> None:
+        """Nothing."""
+
+    def write_inputs(self, split: Split) -> None:
+        """Nothing."""
+
+    def save_model(self, name: str, potential: Potential, row: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def save_state(self, position: dict[str, Any], potential: Potential, optim: Optim, sampler: Sampler) -> None:
+        """Nothing."""
+
+    def _write_history(self) -> None:
+        """Nothing."""
+
+    def _open_logs(self, first: int) -> None:
+        """Nothing."""
+
+
 def write_state(state: Mapping[str, Any], draft: Path) -> None:
     """A state to resume from; a failed write is an OSError, which torch calls otherwise."""
     try:
@@ -188,7 +210,7 @@ def check_same(config: Strict, path: Path) -> None:
     Raises:
         ConfigError: names what the config of the run, in the file at `path`, has otherwise.
     """
-    free = {"output_dir", "loggers", "device", "graph_cache_mb", "n_early_stopping", *STORAGE}
+    free = {"output_dir", "loggers", "device", "data_parallel", "graph_cache_mb", "n_early_stopping", *STORAGE}
     now = config.model_dump(mode="json", exclude=free)
     started = parse(
         type(config), json.loads(path.read_text(encoding="utf-8")), str(path)

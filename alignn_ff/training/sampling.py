@@ -16,6 +16,7 @@ from alignn_ff.errors import DataError
 from alignn_ff.graph import atom_counts
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.metrics import Predicted
+from alignn_ff.training.ranks import ALONE, Ranks
 from alignn_ff.training.references import energies_above_references
 from alignn_ff.training.replay import PREFIX, epoch_order
 
@@ -47,16 +48,17 @@ def error_weights(scores: Tensor) -> Tensor:
 class Sampler:
     """Every structure once an epoch, shuffled."""
 
-    def __init__(self, config: TrainConfig, data: Dataset) -> None:
+    def __init__(self, config: TrainConfig, data: Dataset, ranks: Ranks = ALONE) -> None:
         self._seed = config.random_seed
         self._count = len(data)
+        self._ranks = ranks
 
     def order(self, epoch: int) -> list[int]:
         """Indices of the structures of `epoch` (from 0), as they follow."""
         return torch.randperm(self._count, generator=epoch_generator(self._seed, epoch)).tolist()
 
-    def observe(self, seen: Predicted) -> None:
-        """Take note of how well a batch was predicted."""
+    def observe(self, *seen: Predicted) -> None:
+        """Take note of how well a batch was predicted, whose share of this process comes in one part or several."""
 
     def close_epoch(self) -> None:
         """Let what was noted in an epoch bear on the next."""
@@ -76,8 +78,8 @@ class EnergyWeighted(Sampler):
         DataError: a structure without an energy.
     """
 
-    def __init__(self, config: TrainConfig, data: Dataset) -> None:
-        super().__init__(config, data)
+    def __init__(self, config: TrainConfig, data: Dataset, ranks: Ranks = ALONE) -> None:
+        super().__init__(config, data, ranks)
         energies = energies_above_references(data.samples, config.reference_energies)
         _check_all_labelled(energies, data)
         self._weights = energy_weights(energies)
@@ -93,20 +95,20 @@ class ErrorWeighted(Sampler):
     through nearly all of them.
     """
 
-    def __init__(self, config: TrainConfig, data: Dataset) -> None:
-        super().__init__(config, data)
+    def __init__(self, config: TrainConfig, data: Dataset, ranks: Ranks = ALONE) -> None:
+        super().__init__(config, data, ranks)
         self._scores = torch.ones(self._count, dtype=torch.float64)
         self._clear()
 
     def order(self, epoch: int) -> list[int]:
         return _draw(error_weights(self._scores), epoch_generator(self._seed, epoch))
 
-    def observe(self, seen: Predicted) -> None:
-        errors = (seen.prediction.energy.detach() - seen.targets.energy).abs() / atom_counts(seen.graph)
-        errors = errors.cpu()
-        indices, sound = torch.tensor(seen.indices), torch.isfinite(errors)
-        self._sums.index_add_(0, indices[sound], errors[sound])
-        self._draws.index_add_(0, indices[sound], torch.ones_like(errors[sound]))
+    def observe(self, *seen: Predicted) -> None:
+        own = [_energy_errors(part) for part in seen]
+        for indices, errors in (part for shares in self._ranks.gather(own) for part in shares):
+            sound = torch.isfinite(errors)
+            self._sums.index_add_(0, indices[sound], errors[sound])
+            self._draws.index_add_(0, indices[sound], torch.ones_like(errors[sound]))
 
     def close_epoch(self) -> None:
         drawn = self._draws > 0
@@ -126,8 +128,8 @@ class ErrorWeighted(Sampler):
 class Replaying(Sampler):
     """Every new structure once an epoch, and old ones in turn; see `replay`."""
 
-    def __init__(self, config: TrainConfig, data: Dataset) -> None:
-        super().__init__(config, data)
+    def __init__(self, config: TrainConfig, data: Dataset, ranks: Ranks = ALONE) -> None:
+        super().__init__(config, data, ranks)
         self._old = sum(sample.key.startswith(PREFIX) for sample in data.samples)
         self._share = config.replay_share
 
@@ -143,11 +145,17 @@ POLICIES: dict[str, type[Sampler]] = {
 """Values of `sampling_policy`."""
 
 
-def build_sampler(config: TrainConfig, data: Dataset) -> Sampler:
-    """The sampler of a run over its training part."""
+def build_sampler(config: TrainConfig, data: Dataset, ranks: Ranks = ALONE) -> Sampler:
+    """The sampler of a run over its training part, the same in each of the processes that train together."""
     if config.replay_data:
-        return Replaying(config, data)
-    return POLICIES[config.sampling_policy](config, data)
+        return Replaying(config, data, ranks)
+    return POLICIES[config.sampling_policy](config, data, ranks)
+
+
+def _energy_errors(seen: Predicted) -> tuple[Tensor, Tensor]:
+    """Indices of structures, and how far their energies are off, eV/atom."""
+    errors = (seen.prediction.energy.detach() - seen.targets.energy).abs() / atom_counts(seen.graph)
+    return torch.tensor(seen.indices), errors.cpu()
 
 
 def _draw(weights: Tensor, generator: torch.Generator) -> list[int]:

@@ -66,7 +66,7 @@ _LOADING = ("use_lmdb", "read_existing", "num_workers", "pin_memory")
 """Fields about the loading of data that mean the same here, of a force field."""
 _WITHOUT_EFFECT = {name: rule for name, rule in WITHOUT_EFFECT.items() if name not in _LOADING}
 
-_READ_APART = ("model", "target", "criterion", "lr_total_epochs", "log_tensorboard")
+_READ_APART = ("model", "target", "criterion", "lr_total_epochs", "log_tensorboard", "distributed", "data_parallel")
 _MODEL_READ_APART = (
     *("atom_input_features", "calculate_gradient", "graphwise_weight", "gradwise_weight", "stresswise_weight"),
     *("use_penalty", "use_zbl"),
@@ -128,6 +128,7 @@ def from_upstream(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     found |= loggers_of(fields)
     found["model"] = _network(filled, model)
     found["loss"] = {**_loss(fields, model), **(fields.get("loss") or {})}
+    found["data_parallel"] = bool(fields.get("distributed") or fields.get("data_parallel"))
     found["zbl"] = bool(model.get("use_penalty", True) or model.get("use_zbl"))
     return found
 

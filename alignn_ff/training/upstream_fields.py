@@ -61,6 +61,7 @@ WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "num_workers": (4, _LOADING),
     "use_lmdb": (True, _LOADING),
     "read_existing": (False, _LOADING),
+    "ddp_find_unused_parameters": (False, "parameters that nothing used are found in any case"),
 }
 """Field: upstream's default, and why another value changes nothing here."""
 
@@ -70,9 +71,6 @@ ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "target_multiplication_factor": ((None, 1), "forces are the slope of the energies, and would not be scaled"),
     "gpu_memory_fraction": ((None,), "memory is bounded by batch_size, batch_atoms or batch_edges"),
     "use_amp": ((False,), "forces need float32; there is no mixed precision"),
-    "ddp_find_unused_parameters": ((False,), "one process trains a model"),
-    "distributed": ((False,), "one process trains a model"),
-    "data_parallel": ((False,), "one process trains a model"),
     "resume_checkpoint": ((False,), "give --resume on the command line"),
     "save_dataloader": ((False,), "batches are made from the data, which cache_dir keeps; a saved loader would too"),
     "optimizer": (("adamw",), "the optimizer is AdamW"),

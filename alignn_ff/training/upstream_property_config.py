@@ -35,6 +35,8 @@ _ONE_VALUE = {
     **{name: rule for name, rule in ONE_VALUE.items() if name not in _HONOURED},
     "use_amp": ((False,), "there is no mixed precision"),
     "criterion": (("mse", "l1", "poisson", "zig"), "upstream has no other"),
+    "distributed": ((False,), "one process trains a property model"),
+    "data_parallel": ((False,), "one process trains a property model"),
 }
 _WITHOUT_EFFECT = {
     **{name: rule for name, rule in WITHOUT_EFFECT.items() if name not in _HONOURED},
