@@ -18,7 +18,7 @@ from alignn_ff._version import __version__
 from alignn_ff.checkpoint import save_checkpoint
 from alignn_ff.data.split import Split, save_split
 from alignn_ff.errors import CheckpointError, ConfigError
-from alignn_ff.files import atomic_path, write_text
+from alignn_ff.files import atomic_path, discard_drafts, write_text
 from alignn_ff.models import Potential
 from alignn_ff.schema import Strict, parse
 from alignn_ff.training.config import STORAGE, TrainConfig, to_json
@@ -32,6 +32,8 @@ _STATE = "resume.pt"
 _STATE_BEFORE = "resume_before.pt"
 _CONFIG = "config.json"
 _PATHS = {"output_dir", "data", "validation_data", "replay_data", "split_file", "start_from"}
+_WRITTEN_ANEW = ("history.jsonl", "history.csv", "best_model.safetensors", "current_model.safetensors")
+"""Files that each epoch replaces, beside the state."""
 
 
 class Record:
@@ -143,6 +145,7 @@ class Record:
 
     def restore(self, potential: Potential, optim: Optim, sampler: Sampler) -> dict[str, Any]:
         """Put back what `save_state` kept; returns the position."""
+        self._discard_drafts()
         state = self._load_state()
         potential.load_state_dict(state["potential"])
         optim.load_state_dict(state)
@@ -154,6 +157,11 @@ class Record:
 
     def _open_logs(self, done: int) -> None:
         self._logs = Logs(self.config.loggers, self.folder, self.config.model_dump(mode="json", exclude=_PATHS), done)
+
+    def _discard_drafts(self) -> None:
+        """Remove what a killed process left half-written."""
+        for name in (_STATE, *_WRITTEN_ANEW):
+            discard_drafts(self.folder / name)
 
     def _write_history(self) -> None:
         write_text(self.folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
@@ -180,10 +188,13 @@ class SilentRecord(Record):
     def save_state(self, position: dict[str, Any], potential: Potential, optim: Optim, sampler: Sampler) -> None:
         """Nothing."""
 
+    def _discard_drafts(self) -> None:
+        """Nothing."""
+
     def _write_history(self) -> None:
         """Nothing."""
 
-    def _open_logs(self, first: int) -> None:
+    def _open_logs(self, done: int) -> None:
         """Nothing."""
 
 

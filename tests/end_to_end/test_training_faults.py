@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from alignn_ff.checkpoint import load_checkpoint
 from alignn_ff.errors import ConfigError
 from alignn_ff.evaluate import Want
 from alignn_ff.training import force_subset, train
-from tests.end_to_end.test_training import config, frames, history, timeless, weights  # noqa: F401 (fixtures among them)
+from alignn_ff.training.config import to_json
+from tests.end_to_end.test_training import (  # noqa: F401 (fixtures among them)
+    complete,
+    config,
+    contents,
+    frames,
+    history,
+    timeless,
+    weights,
+)
 
 
 def run_out(monkeypatch, structures: int, error: RuntimeError) -> None:
@@ -57,3 +71,72 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(config, monkeypatch):  
     run_out(monkeypatch, 3, RuntimeError("shapes do not match"))
     with pytest.raises(RuntimeError, match="shapes"):
         train(config())
+
+
+KILLED = """
+import os, signal, sys
+import torch
+from alignn_ff.training import load_config, loop, train
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def kill_before(place, name, calls):
+    original, left = getattr(place, name), [calls]
+    def counted(*args, **options):
+        left[0] -= 1
+        return original(*args, **options) if left[0] else die()
+    setattr(place, name, counted)
+
+def kill_within_writing_of_state(calls):
+    original, left = torch.save, [calls]
+    def save(state, path, *rest, **options):
+        original(state, path, *rest, **options)
+        left[0] -= 1
+        if not left[0]:
+            os.truncate(path, os.path.getsize(path) // 2)
+            die()
+    torch.save = save
+
+def run(folder, moment):
+    kind, _, calls = moment.partition(":")
+    if kind == "step":
+        kill_before(loop, "step", int(calls))
+    elif kind == "replace":
+        kill_before(os, "replace", int(calls))
+    else:
+        kill_within_writing_of_state(int(calls))
+    train(load_config(sys.argv[1], [f"--output_dir={folder}"]))
+
+for moment in sys.argv[2:]:
+    child = os.fork()  # from a process that has not computed yet
+    if child == 0:
+        run(os.path.join(os.path.dirname(sys.argv[1]), moment.replace(":", "_")), moment)
+        os._exit(1)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), f"{moment} was never reached"
+"""
+
+MOMENTS = ("step:5", "replace:11", "replace:13", "replace:15", "state:2")
+"""In the second epoch: within a step; before the current model, the table of the history and the state take their
+place, when the state before has left its own; while the state is written."""
+
+
+def test_a_killed_run_goes_on_as_if_unbroken_to_the_last_bit(config, complete):  # noqa: F811
+    """float64, averaged weights, onecycle, structures drawn by their errors."""
+    fields = {"dtype": "float64", "scheduler": "onecycle", "ema_decay": 0.9, "sampling_policy": "error_weighted"}
+    unbroken = train(config("unbroken", data=complete, **fields))
+    settings = config(data=complete, **fields)
+    path = Path(settings.output_dir).parent / "config.json"
+    path.write_text(to_json(settings))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", KILLED, str(path), *MOMENTS], check=True, timeout=300, env=environment)
+    for moment in MOMENTS:
+        folder = path.parent / moment.replace(":", "_")
+        assert load_checkpoint(folder / "current_model.safetensors").facts["training"]["epoch"] in (1, 2)
+        broken = train(settings.model_copy(update={"output_dir": str(folder)}), resume=True)
+        assert timeless(history(folder)) == timeless(history(unbroken.folder)), moment
+        for name in ("current_model", "best_model"):
+            found, expected = weights(folder, name), weights(unbroken.folder, name)
+            assert all(torch.equal(value, expected[key]) for key, value in found.items()), moment
+        assert broken.best["epoch"] == unbroken.best["epoch"]
+        assert set(contents(folder)) == set(contents(Path(unbroken.folder))), moment
