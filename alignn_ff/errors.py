@@ -54,6 +54,10 @@ class CacheError(AlignnFFError):
     """A cache on disk that is none, is damaged, or was made from other data or with other settings."""
 
 
+class CommitteeError(AlignnFFError):
+    """Members of a committee whose training failed; the others were kept."""
+
+
 class TeacherError(AlignnFFError):
     """A calculator that was to label structures and fails on most of them, or whose process died."""
 

@@ -11,6 +11,7 @@ import torch
 from ase import Atoms
 
 from alignn_ff.calculator.ase import AlignnFFCalculator, split_results
+from alignn_ff.calculator.committee_table import CommitteePrediction
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.evaluate import Prediction, evaluate
 from alignn_ff.graph import AtomGraph, to_device
@@ -26,6 +27,7 @@ class CommitteeCalculator(AlignnFFCalculator):
 
     energy_std: eV; forces_std: eV/Å [N, 3]; force_uncertainty: eV/Å [N], mean of the three components;
     stress_std: eV/Å³, Voigt (where there is a volume). All are population standard deviations over the members.
+    member_energies: eV, one of each member.
 
     Args:
         model: folder of a committee's training (wherever it lies now), a committee's model file or name, or a
@@ -43,22 +45,15 @@ class CommitteeCalculator(AlignnFFCalculator):
             self.provenance["model"] = str(model)
         self.members = list(self.potential.members)  # type: ignore[arg-type]
 
+    def predict(self, structures: Sequence[Atoms], *, batch_edges: int = 200_000) -> CommitteePrediction:
+        """What the committee says of structures, as a table that can be sorted and written."""
+        return CommitteePrediction(list(structures), self.evaluate(structures, batch_edges=batch_edges))
+
     def top_uncertain(
         self, structures: Sequence[Atoms], n: int = 10, *, by: Literal["forces", "energy"] = "forces"
     ) -> list[tuple[int, float]]:
-        """The `n` structures that the members disagree on most, worst first, as (place, spread).
-
-        Args:
-            by: "forces" ranks by the largest `force_uncertainty` of an atom, eV/Å; "energy" by `energy_std` per atom,
-                eV/atom.
-        """
-        results = self.evaluate(structures)
-        if by == "forces":
-            spreads = [float(result["force_uncertainty"].max()) for result in results]
-        else:
-            spreads = [result["energy_std"] / len(a) for result, a in zip(results, structures, strict=True)]
-        order = sorted(range(len(spreads)), key=lambda place: -spreads[place])
-        return [(place, spreads[place]) for place in order[:n]]
+        """The `n` structures that the members disagree on most, worst first, as (place, spread); see `predict`."""
+        return self.predict(structures).top_uncertain(n, by=by)
 
     def _answers(self, graph: AtomGraph) -> list[dict[str, Any]]:
         """Results of each structure of a graph, with their spreads beside them."""
@@ -70,8 +65,9 @@ class CommitteeCalculator(AlignnFFCalculator):
             if getattr(said[0], name) is not None
         }
         mean = Prediction(**{name: values.mean(0) for name, values in stacked.items()})
-        spreads = _spreads(stacked, graph)
-        return [result | spread for result, spread in zip(split_results(mean, graph), spreads, strict=True)]
+        energies = stacked["energy"].T.numpy()  # [G, members]
+        answers = zip(split_results(mean, graph), _spreads(stacked, graph), energies, strict=True)
+        return [result | spread | {"member_energies": each} for result, spread, each in answers]
 
 
 def load_committee(model: str | Path | Potential | Sequence[str | Path | Potential]) -> Committee:

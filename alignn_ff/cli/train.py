@@ -35,6 +35,9 @@ def train(
     print_config: Annotated[bool, typer.Option(help="Print the resolved configuration and stop.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what the training will cost, and train nothing.")] = False,
     progress_bar: Annotated[bool, typer.Option(help="Draw a progress bar.")] = True,
+    committee: Annotated[
+        int | None, typer.Option(help="Train so many members and ship their mean; the same as --committee_size.")
+    ] = None,
     json_schema: Annotated[
         bool, typer.Option("--json-schema", callback=_print_schema, is_eager=True, help="Print a schema for editors.")
     ] = False,
@@ -60,7 +63,8 @@ def train(
             raise ConfigError("--dry-run is for potentials; a property model's training cannot be estimated yet.")
         _train_property(load_property_config(config, context.args), overwrite, resume, print_config, progress_bar)
         return
-    settings = load_config(config, context.args)
+    more = [] if committee is None else [f"--committee_size={committee}"]
+    settings = load_config(config, [*context.args, *more])
     if print_config:
         typer.echo(to_json(settings))
         return

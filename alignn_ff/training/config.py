@@ -61,6 +61,7 @@ class TrainConfig(Strict):
     random_seed: int = Field(default=123, description="of the initial weights, the order of batches and the split")
     split_seed: int | None = Field(default=None, description="of the split alone; random_seed unless given")
     committee_size: int = Field(default=1, ge=1, description="train so many, seeds counted up, and ship their mean")
+    committee_parallel: int = Field(default=1, ge=1, description="members trained at once, each in its own process")
 
     model: dict[str, Any] = Field(default_factory=lambda: {"name": "alignn_smooth"})
     start_from: str | None = Field(

@@ -221,7 +221,8 @@ def check_same(config: Strict, path: Path) -> None:
     Raises:
         ConfigError: names what the config of the run, in the file at `path`, has otherwise.
     """
-    free = {"output_dir", "loggers", "device", "data_parallel", "graph_cache_mb", "n_early_stopping", *STORAGE}
+    free = {"output_dir", "loggers", "device", "data_parallel", "committee_parallel", "n_early_stopping"}
+    free |= {"graph_cache_mb", *STORAGE}
     now = config.model_dump(mode="json", exclude=free)
     started = parse(
         type(config), json.loads(path.read_text(encoding="utf-8")), str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk, molecule
+from ase.io import write
+from typer.testing import CliRunner
 
 from alignn_ff.calculator import AlignnFFCalculator
 from alignn_ff.calculator.committee import CommitteeCalculator, _spreads
 from alignn_ff.checkpoint import save_checkpoint
+from alignn_ff.cli.main import app
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.io import from_ase
 from alignn_ff.models import Committee
@@ -109,3 +113,33 @@ def test_member_that_is_missing_is_an_error(tmp_path):
 def test_one_model_is_no_committee(alone):
     with pytest.raises(ConfigError, match="is a single model"):
         CommitteeCalculator(alone)
+
+
+def test_table_holds_what_the_members_said(tmp_path):
+    structures = [silicon(0.1), molecule("H2O"), silicon(0.4)]
+    prediction = CommitteeCalculator(MEMBERS, domain_check=False).predict(structures)
+    assert len(prediction) == 3 and prediction[1]["energy"] == prediction.results[1]["energy"]
+    prediction.write_csv(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["formula"] for row in rows] == ["Si8", "H2O", "Si8"]
+    for row, atoms in zip(rows, structures, strict=True):
+        own = [AlignnFFCalculator(m, domain_check=False).evaluate([atoms])[0]["energy"] for m in MEMBERS]
+        assert [float(row[f"energy_{k}"]) for k in range(3)] == pytest.approx(own)
+        assert float(row["energy_std"]) == pytest.approx(np.std(own))
+        assert float(row["energy_std_per_atom"]) == pytest.approx(np.std(own) / len(atoms))
+    assert prediction.top_uncertain(1)[0][0] == int(np.argmax([float(row["max_force_uncertainty"]) for row in rows]))
+
+
+def test_a_committee_is_predicted_with_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trained(tmp_path / "run")
+    write("si.extxyz", [silicon(0.1), silicon(0.4)])
+    words = ["predict", "run", "si.extxyz"]
+    rows = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    assert [row["structure"] for row in rows] == ["si.extxyz@0", "si.extxyz@1"]
+    said = CliRunner().invoke(app, [*words, "--top", "1", "--out", "table.csv"])
+    assert said.exit_code == 0 and "si.extxyz@1" in said.output and "si.extxyz@0" not in said.output
+    assert len((tmp_path / "table.csv").read_text().split()) == 3
+    again = CliRunner().invoke(app, [*words, "--out", "table.csv"])
+    assert again.exit_code == 2 and "exists already" in again.output

@@ -1,0 +1,73 @@
+"""What a committee says of many structures, as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ase import Atoms
+
+from alignn_ff.files import write_text
+
+
+class CommitteePrediction(Sequence[dict[str, Any]]):
+    """Results of each structure, as `CommitteeCalculator.evaluate` gives them, in the order asked for.
+
+    Args:
+        structures: what was predicted.
+        results: one of each.
+    """
+
+    def __init__(self, structures: Sequence[Atoms], results: Sequence[dict[str, Any]]) -> None:
+        self.structures = structures
+        self.results = results
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.results[place]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat row a structure: place, formula, atoms, and in eV and eV/Å energy, its spread, in all and per atom,
+        the largest and the mean force uncertainty of an atom, and the energy of each member."""
+        return [_row(place, *both) for place, both in enumerate(zip(self.structures, self.results, strict=True))]
+
+    def top_uncertain(self, n: int = 10, *, by: Literal["forces", "energy"] = "forces") -> list[tuple[int, float]]:
+        """The `n` structures that the members disagree on most, worst first, as (place, spread).
+
+        Args:
+            by: "forces" ranks by the largest `force_uncertainty` of an atom, eV/Å; "energy" by `energy_std` per atom,
+                eV/atom.
+        """
+        column = {"forces": "max_force_uncertainty", "energy": "energy_std_per_atom"}[by]
+        ranked = sorted(self.rows, key=lambda row: -row[column])
+        return [(row["index"], row[column]) for row in ranked[:n]]
+
+    def write_csv(self, path: str | Path) -> None:
+        """Write `rows` as a table, whole or not at all."""
+        text = io.StringIO()
+        rows = self.rows
+        writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(path, text.getvalue())
+
+
+def _row(place: int, atoms: Atoms, result: dict[str, Any]) -> dict[str, Any]:
+    uncertainty = result["force_uncertainty"]
+    return {
+        "index": place,
+        "formula": atoms.get_chemical_formula(),
+        "atoms": len(atoms),
+        "energy": float(result["energy"]),
+        "energy_std": float(result["energy_std"]),
+        "energy_std_per_atom": float(result["energy_std"]) / len(atoms),
+        "max_force_uncertainty": float(uncertainty.max()),
+        "mean_force_uncertainty": float(uncertainty.mean()),
+        **{f"energy_{k}": float(energy) for k, energy in enumerate(result["member_energies"])},
+    }
