@@ -16,6 +16,7 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.files import read_fields
 from alignn_ff.models import MODELS, model_class
 from alignn_ff.schema import Strict, parse
+from alignn_ff.training.aenet_fields import check_names
 from alignn_ff.training.logs import LogName
 from alignn_ff.training.loss import LossConfig, LossStage
 from alignn_ff.training.presets import resolve
@@ -218,7 +219,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: no such file, not YAML or JSON, or a field at fault.
     """
-    return parse(TrainConfig, resolve(config_fields(Path(path), overrides), Path(path).parent), str(path))
+    fields = resolve(config_fields(Path(path), overrides), Path(path).parent)
+    check_names(fields, TrainConfig.model_fields)
+    return parse(TrainConfig, fields, str(path))
 
 
 def config_fields(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
