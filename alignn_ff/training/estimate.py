@@ -5,23 +5,28 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from alignn_ff.data.dataset import Dataset
 from alignn_ff.device import choose_device
+from alignn_ff.evaluate import Want, evaluate
+from alignn_ff.memory import keep_freed_memory
 from alignn_ff.training.config import TrainConfig
-from alignn_ff.training.metrics import predict
 from alignn_ff.training.prepare import prepare
 from alignn_ff.training.record import Record
 from alignn_ff.training.run import Run, start
 from alignn_ff.training.step import step
 from alignn_ff.training.warm_start import settled
 
-_STEPS = 4
+_EPOCHS = 10
+"""In so many epochs the largest batch is looked for."""
+_STEPS, _MOST_STEPS, _SECONDS = 4, 40, 4.0
+"""Steps that are timed, fewest and most, and how long about."""
 _MIB = float(1 << 20)
 
 
@@ -63,11 +68,12 @@ def estimate(config: TrainConfig) -> Estimate:
     Raises:
         ConfigError, DataError: as training would.
     """
+    keep_freed_memory()  # as a training does: time and memory depend on it
     config = settled(config)
     data = prepare(config)
     run = start(config, data, Record(Path(config.output_dir), config), choose_device(config.device))
     batches = data.train.pack(run.sampler.order(0), run.budget)
-    training = _seconds_per_edge(run, batches) * sum(_edges(data.train, batch) for batch in batches)
+    training = _training_seconds(run, batches)
     validation = _validation_seconds(run)
     return Estimate(
         train=size_of(data.train),
@@ -90,29 +96,55 @@ def size_of(data: Dataset) -> Size:
     return Size(len(data), atoms, edges, angles)
 
 
-def _seconds_per_edge(run: Run, batches: Sequence[list[int]]) -> float:
-    """Of the largest batch and some others; the first step of all, which is slower, is not counted."""
-    by_size = sorted(batches, key=lambda batch: -_edges(run.data.train, batch))
-    chosen = [by_size[0], *by_size[:: max(1, len(by_size) // _STEPS)][:_STEPS]]
-    seconds, edges = 0.0, 0
-    for place, batch in enumerate(chosen):
-        started = _now(run.device)
-        step(run, batch)
-        if place:
-            seconds += _now(run.device) - started
-            edges += _edges(run.data.train, batch)
-    return seconds / max(edges, 1)
+def _training_seconds(run: Run, batches: Sequence[list[int]]) -> float:
+    """Of an epoch, from some of its batches; the first steps of all are slower, and are not counted.
+
+    The first is the largest batch of the first epochs, which takes the most memory.
+    """
+    data = run.data.train
+    epochs = (data.pack(run.sampler.order(epoch), run.budget) for epoch in range(min(run.config.epochs, _EPOCHS)))
+    largest = max((batch for epoch in epochs for batch in epoch), key=lambda batch: _edges(data, batch))
+    spent, _ = _timed(run.device, [largest, *_spread(batches, data, 2)], lambda batch: step(run, batch))
+    count = min(_MOST_STEPS, max(_STEPS, int(_SECONDS / max(spent / 3, 1e-9))))
+    chosen = _spread(batches, data, count)
+    seconds, edges = _timed(run.device, chosen, lambda batch: step(run, batch), data)
+    return seconds / max(edges, 1) * sum(_edges(data, batch) for batch in batches)
 
 
 def _validation_seconds(run: Run) -> float:
-    """Of the whole validation part, from its first batch."""
-    if len(run.data.val) == 0:
+    """Of the whole validation part, from some of its batches; the first of all is not counted."""
+    data = run.data.val
+    if len(data) == 0:
         return 0.0
-    started = _now(run.device)
-    first = next(predict(run.data.potential, run.data.val, run.budget, run.device))
-    spent = _now(run.device) - started
-    edges = _edges(run.data.val, range(len(run.data.val)))
-    return spent * edges / max(1, _edges(run.data.val, first.indices))
+    batches = data.batches(run.budget)
+    chosen = _spread(batches, data, _STEPS)
+    look = partial(_look_at, run)
+    look(chosen[0])
+    seconds, edges = _timed(run.device, chosen, look, data)
+    return seconds / max(edges, 1) * sum(_edges(data, batch) for batch in batches)
+
+
+def _look_at(run: Run, batch: list[int]) -> None:
+    graph, _ = run.data.val.batch(batch, run.device)
+    evaluate(run.data.potential, graph, want=Want.FORCES)
+
+
+def _spread(batches: Sequence[list[int]], data: Dataset, count: int) -> list[list[int]]:
+    """So many of the batches, of all sizes alike."""
+    by_size = sorted(batches, key=lambda batch: _edges(data, batch))
+    places = [(2 * k + 1) * len(by_size) // (2 * count) for k in range(count)]
+    return [by_size[place] for place in places]
+
+
+def _timed(
+    device: torch.device, batches: Sequence[list[int]], work: Callable[[list[int]], Any], data: Dataset | None = None
+) -> tuple[float, int]:
+    """Seconds that work on batches takes, and the edges of these."""
+    started = _now(device)
+    for batch in batches:
+        work(batch)
+    seconds = _now(device) - started
+    return seconds, 0 if data is None else sum(_edges(data, batch) for batch in batches)
 
 
 def _edges(data: Dataset, batch: Iterable[int]) -> int:
