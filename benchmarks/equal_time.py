@@ -33,6 +33,7 @@ from alignn_ff.training.prepare import prepare
 from alignn_ff.training.record import Record
 from benchmarks import md_step
 from benchmarks.command import end_well, write_json
+from benchmarks.contenders import STRUCTURES, thermal
 
 SETTINGS = Path(__file__).parents[1] / "configs" / "silicon.yaml"
 STRUCTURE, STEPS = "si512", 9  # whose MD steps are timed
@@ -132,7 +133,7 @@ def train(config: TrainConfig, name: str, seconds: float, folder: Path) -> Score
 def step_seconds(file: Path) -> float:
     """CPU seconds of one MD step with a model, median of some."""
     args = md_step.parse(["--contender", f"ours:{file}", "--threads", "1"])
-    walk = md_step.start(f"ours:{file}", md_step.thermal(md_step.STRUCTURES[STRUCTURE]()), args)
+    walk = md_step.start(f"ours:{file}", thermal(STRUCTURES[STRUCTURE]()), args)
     seconds = []
     for _ in range(STEPS):
         begin = process_time()

@@ -2,8 +2,8 @@
 
     python -m benchmarks.md_step --structure si512 --threads 2
 
-Everybody walks through their own ASE calculator and ASE's VelocityVerlet; `benchmarks/README.md` says what is
-timed.
+Everybody walks through their own ASE calculator and ASE's VelocityVerlet, in a process of their own;
+`benchmarks/README.md` says what is timed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from random import Random
@@ -23,15 +23,16 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
-from alignn_ff.errors import ConfigError, RunawayError, UnknownElementError
 from alignn_ff.progress import track
 from benchmarks.command import add_contenders, end_well, setup_of, write_json
-from benchmarks.contenders import CONTENDERS, OURS, SEED, STRUCTURES, TEMPERATURE, build, kind, thermal
+from benchmarks.contenders import CONTENDERS, OURS, SEED, STRUCTURES, TEMPERATURE, build, kind
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
     from ase.md.verlet import VelocityVerlet
+
+    from benchmarks.walker import Walker
 
 TIME_STEP = 1.0  # fs
 TURN = 0.5  # s; a turn lasts at least so long
@@ -47,13 +48,11 @@ class Walk:
     Attributes:
         forces: [N, 3] eV/Å at the present positions, handed from step to step.
         run_calls: evaluations that one step of `VelocityVerlet.run` asks of this calculator.
-        seconds: s per step, one entry per round.
     """
 
     dynamics: VelocityVerlet
     forces: Any = None
     run_calls: int = 0
-    seconds: list[float] = field(default_factory=list)
 
     @property
     def atoms(self) -> Atoms:
@@ -110,23 +109,23 @@ def time_turn(walk: Walk, steps: int) -> float:
     return elapsed / done
 
 
-def race(walks: dict[str, Walk], args: argparse.Namespace) -> None:
-    """Rounds of one turn each, in an order drawn anew so that nobody always follows the same neighbour."""
-    draw = Random(SEED)
-    with track("timing", args.repeat * len(walks), show=sys.stderr.isatty()) as advance:
-        for _ in range(args.repeat):
-            for name in draw.sample(list(walks), len(walks)):
-                walks[name].seconds.append(time_turn(walks[name], args.steps))
-                check_finite(name, walks[name])
-                advance(note=name)
-
-
-def check_finite(name: str, walk: Walk) -> None:
-    """Raises RunawayError when a trajectory has left the numbers; its timing would mean nothing."""
+def failure(name: str, walk: Walk) -> str:
+    """What is wrong with a trajectory that has left the numbers, whose timing would mean nothing; else nothing."""
     import numpy as np
 
-    if not (np.isfinite(walk.forces).all() and np.isfinite(walk.atoms.calc.results["energy"])):
-        raise RunawayError(f"{name}: energy or forces are no longer finite. Name the others with --contender.")
+    if np.isfinite(walk.forces).all() and np.isfinite(walk.atoms.calc.results["energy"]):
+        return ""
+    return f"{name}: energy or forces are no longer finite. Name the others with --contender."
+
+
+def race(walkers: dict[str, Walker], repeat: int) -> None:
+    """Rounds of one turn each, in an order drawn anew so that nobody always follows the same neighbour."""
+    draw = Random(SEED)
+    with track("timing", repeat * len(walkers), show=sys.stderr.isatty()) as advance:
+        for _ in range(repeat):
+            for name in draw.sample(list(walkers), len(walkers)):
+                walkers[name].turn()
+                advance(note=name)
 
 
 class Occupancy:
@@ -137,40 +136,42 @@ class Occupancy:
 
     @staticmethod
     def _now() -> tuple[float, float] | None:
-        """Wall-clock time and CPU time of all other processes, both in s."""
+        """Wall-clock time and CPU time of all processes, both in s."""
         table = Path("/proc/stat")
         if not table.is_file():
             return None
         user, nice, system, _, _, irq, softirq, steal = map(int, table.read_text().split()[1:9])
         busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-        return perf_counter(), busy - process_time()
+        return perf_counter(), busy
 
-    def by_others(self) -> float | None:
+    def by_others(self, own: float) -> float | None:
+        """CPUs that were busy beside the `own` seconds of CPU time of this benchmark."""
         now = self._now()
         if now is None or self.begin is None:
             return None
-        return round(max(0.0, (now[1] - self.begin[1]) / (now[0] - self.begin[0])), 2)
+        return round(max(0.0, (now[1] - self.begin[1] - own) / (now[0] - self.begin[0])), 2)
 
 
-def summarise(name: str, walk: Walk | str, reference: Walk | str | None) -> dict[str, Any]:
+def summarise(name: str, walker: Walker | str, reference: Walker | str | None, atoms: int) -> dict[str, Any]:
     """One row: s per step, atoms·steps/s, median over rounds of the time relative to `reference`."""
     row: dict[str, Any] = {"name": name, "what": CONTENDERS[kind(name)].__doc__}
-    if isinstance(walk, str):
-        return row | {"status": walk}
-    seconds = median(walk.seconds)
-    ratio = None
-    if isinstance(reference, Walk):
-        ratio = median(t / t0 for t, t0 in zip(walk.seconds, reference.seconds, strict=True))
+    if isinstance(walker, str):
+        return row | {"status": walker}
+    seconds = median(walker.seconds)
+    ratio = run_ratio = None
+    if reference is not None and not isinstance(reference, str):
+        ratio = median(t / t0 for t, t0 in zip(walker.seconds, reference.seconds, strict=True))
+        run_ratio = ratio * walker.run_calls / reference.run_calls
     return row | {
         "status": "timed",
         "seconds_per_step": seconds,
-        "seconds_per_step_fastest": min(walk.seconds),
-        "atoms_steps_per_second": len(walk.atoms) / seconds,
+        "seconds_per_step_fastest": min(walker.seconds),
+        "atoms_steps_per_second": atoms / seconds,
         "ratio_to_ours": ratio,
-        "evaluations_per_run_step": walk.run_calls,
-        "run_ratio_to_ours": ratio and ratio * walk.run_calls / reference.run_calls,
-        "final_temperature": walk.atoms.get_temperature(),  # K
-        "rounds": walk.seconds,
+        "evaluations_per_run_step": walker.run_calls,
+        "run_ratio_to_ours": run_ratio,
+        "final_temperature": walker.temperature,  # K
+        "rounds": walker.seconds,
     }
 
 
@@ -270,21 +271,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def start_all(args: argparse.Namespace, atoms: Atoms) -> dict[str, Walk | str]:
-    """Each contender asked for, warmed up, or the reason why it cannot take part."""
-    entries: dict[str, Walk | str] = {}
-    for name in args.contender:
-        try:
-            entries[name] = start(name, thermal(atoms), args)
-        except ImportError as error:
-            entries[name] = "not installed" if isinstance(error, ModuleNotFoundError) else f"broken: {error}"
-        except UnknownElementError:
-            entries[name] = "element unknown"
-        except ConfigError as error:
-            entries[name] = f"not set up: {error}"
-    return entries
-
-
 def prepare_threads(threads: int) -> None:
     """Thread count and waiting, told to the numerical libraries before they load.
 
@@ -295,16 +281,23 @@ def prepare_threads(threads: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
+    from benchmarks.walker import Walker, hire
+
     args = parse(argv)
+    setup_of(args)
     prepare_threads(args.threads)
     atoms = STRUCTURES[args.structure]()
     facts = describe(args, atoms)
-    entries = start_all(args, atoms)
-    busy = Occupancy()
-    race({name: walk for name, walk in entries.items() if isinstance(walk, Walk)}, args)
-    facts["cpus_used_by_others"] = busy.by_others()
+    entries = {name: hire(name, args) for name in args.contender}
+    walkers = {name: entry for name, entry in entries.items() if isinstance(entry, Walker)}
+    begin, busy = process_time(), Occupancy()
+    race(walkers, args.repeat)
+    own = process_time() - begin + sum(walker.cpu_seconds for walker in walkers.values())
+    facts["cpus_used_by_others"] = busy.by_others(own)
+    for walker in walkers.values():
+        walker.dismiss()
     reference = next((entry for name, entry in entries.items() if kind(name) == OURS), None)
-    rows = [summarise(name, entry, reference) for name, entry in entries.items()]
+    rows = [summarise(name, entry, reference, len(atoms)) for name, entry in entries.items()]
     show(facts, rows)
     write_json(args.out, {**facts, "out": str(args.out), "rows": rows})
 

@@ -15,12 +15,13 @@ from ase.data import chemical_symbols
 from ase.formula import Formula
 from ase.io import write
 
-from alignn_ff.errors import ConfigError
+from alignn_ff.errors import ConfigError, RunawayError
 from alignn_ff.training.metrics import Errors
-from benchmarks import crystals, equal_time, legacy_sound, nvt_stability, teacher_student, two_lines
+from benchmarks import crystals, equal_time, legacy_sound, md_step, nvt_stability, teacher_student, two_lines
 from benchmarks.contenders import Setup, build, kind
 from benchmarks.families import FAMILIES, families_of
 from benchmarks.reference_crystals import choose_crystals, read_crystals
+from benchmarks.walker import Walker, hire
 
 CRYSTALS = read_crystals()
 COPPER = CRYSTALS["Cu"]
@@ -273,3 +274,23 @@ def test_a_model_is_trained_for_its_seconds_and_no_longer(tmp_path, monkeypatch)
     assert 0 < short.epochs < longer.epochs and short.parameters == longer.parameters > 10_000
     assert longer.force_mae_mev_per_a < short.force_mae_mev_per_a
     assert longer.md_step_s > 0.0
+
+
+def test_contenders_walk_in_processes_of_their_own():
+    args = md_step.parse(["--structure", "si216", "--threads", "1", "--warmup", "1"])
+    walker = hire("ours", args)
+    assert isinstance(walker, Walker) and walker.run_calls == 1
+    walker.turn()
+    (seconds,) = walker.seconds
+    assert seconds > 0.0 < walker.cpu_seconds and 400.0 < walker.temperature < 800.0
+    row = md_step.summarise("ours", walker, walker, 216)
+    assert row["ratio_to_ours"] == 1.0 and row["atoms_steps_per_second"] == pytest.approx(216 / seconds)
+    walker.process.kill()
+    with pytest.raises(RunawayError, match="its process ended"):
+        walker.turn()
+    walker.dismiss()
+
+
+def test_a_contender_that_cannot_take_part_says_why():
+    args = md_step.parse(["--structure", "nacl216", "--threads", "1"])
+    assert hire("ours:mlearn-six", args) == "element unknown"
