@@ -23,14 +23,17 @@ import torch
 
 from alignn_ff.checkpoint import save_checkpoint
 from alignn_ff.data.dataset import Dataset
+from alignn_ff.device import choose_device
 from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
 from alignn_ff.schema import parse as parse_fields
 from alignn_ff.training.config import TrainConfig, config_fields
-from alignn_ff.training.loop import Run, start, step, validate
+from alignn_ff.training.loop import validate
 from alignn_ff.training.optim import cosine_rate, swap_in
 from alignn_ff.training.prepare import prepare
 from alignn_ff.training.record import Record
+from alignn_ff.training.run import Run, start
+from alignn_ff.training.step import step
 from benchmarks import md_step
 from benchmarks.command import end_well, write_json
 from benchmarks.contenders import STRUCTURES, thermal
@@ -112,7 +115,7 @@ def _connect(data: Dataset) -> None:
 def train(config: TrainConfig, name: str, seconds: float, folder: Path) -> Scored:
     """One training, its errors on the held-out structures, and its speed; the model is written into `folder`."""
     data = prepare(config)
-    run = start(config, data, Record(folder, config))
+    run = start(config, data, Record(folder, config), choose_device(config.device))
     epochs = fit(run, seconds, name)
     swap_in(data.potential, run.optim.average.weights)
     row = validate(data.potential, data.val, run.budget, run.device, config.loss)
