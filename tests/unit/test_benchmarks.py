@@ -250,7 +250,12 @@ def test_modes_are_compared_by_the_mean_over_seeds(tmp_path):
 def test_models_of_equal_time_differ_in_nothing_but_themselves(name):
     config = equal_time.config_of(name, "data.extxyz", 1, None)
     assert config.model["name"] == name.partition(",")[0] and config.learning_rate == equal_time.MODELS[name][1]
-    assert (config.random_seed, config.split_seed, config.batch_size, config.val_ratio) == (1, 0, 2, 0.1) and config.stratify_split
+    assert (config.random_seed, config.split_seed, config.batch_size, config.val_ratio) == (
+        1,
+        0,
+        2,
+        0.1,
+    ) and config.stratify_split
     assert equal_time.config_of(name, "data.extxyz", 1, 0.5).learning_rate == 0.5
 
 
