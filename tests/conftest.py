@@ -35,7 +35,7 @@ ATOMWISE_CONFIGS: dict[str, dict[str, Any]] = {
     "atomwise_all_angles": {"three_body_cutoff": None, "alignn_layers": 2, "gcn_layers": 0},
     "atomwise_cutoff_function": {"use_cutoff_function": True, "multiply_cutoff": True, "inner_cutoff": 3.5},
     "atomwise_replaced_distance": {"use_cutoff_function": True, "atom_features": "atomic_number"},
-    "atomwise_no_angles": {"alignn_layers": 0, "gcn_layers": 2},
+    "atomwise_no_angles": {"alignn_layers": 0, "gcn_layers": 2, "atom_features": "learnt"},
     "atomwise_node_attention": {"conv_type": "n_alignn", "num_heads": 2, "lighten_edges": True, "inner_cutoff": 3.5},
     "atomwise_self_attention": {"conv_type": "t_alignn", "num_heads": 4, "gcn_layers": 2, "backtracking": False},
 }

@@ -15,7 +15,7 @@ class TrunkConfig(Strict):
     """Graph and size of the published models; names are those of the public ALIGNN config."""
 
     mode: Literal["sound", "legacy"]
-    atom_features: Literal["cgcnn", "atomic_number", "basic", "cfid"] = "cgcnn"
+    atom_features: Literal["cgcnn", "atomic_number", "basic", "cfid", "learnt"] = "cgcnn"
     neighbor_strategy: Literal[
         "pure_torch", "torch_graph", "fast_graph", "radius_graph", "radius_graph_jarvis", "k-nearest"
     ] = Field(default="pure_torch", description="all but k-nearest are the same in sound mode")

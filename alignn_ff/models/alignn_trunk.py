@@ -53,7 +53,10 @@ class AlignnTrunk(GraphModel):
         self.angle_cutoff = wanted_angle_cutoff(c)
         self.topology = wanted_topology(c)
         self.sound = c.mode == "sound"
-        self.register_buffer("features", atom_features(c.atom_features), persistent=False)
+        if c.atom_features == "learnt":
+            self.features = nn.Parameter(atom_features(c.atom_features))
+        else:
+            self.register_buffer("features", atom_features(c.atom_features), persistent=False)
         convolution, form = CONVOLUTIONS[c.conv_type], Form(c.hidden_features, self.sound, self.norm, c.num_heads)
         self.atom_embedding = MLPLayer(WIDTHS[c.atom_features], c.hidden_features, self.norm)
         self._add_bases()

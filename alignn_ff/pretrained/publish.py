@@ -73,7 +73,7 @@ def upstream_config(potential: Potential) -> dict[str, Any]:
     first = terms[0]
     network = first["potential"] if first["name"] == "legacy_gradient" else first
     others = {term["name"]: term for term in terms[1:]}
-    if network["name"] in SHARED and network["mode"] == "legacy":
+    if network["name"] in SHARED and network["mode"] == "legacy" and network["atom_features"] != "learnt":
         config = _config(network, others)
         config["model"] |= {
             "energy_mult_natoms": first is network and network["name"] != SMOOTH,  # whose output is the total

@@ -106,5 +106,7 @@ def _reasons(model: PropertyModel, config: dict[str, Any], weights: dict[str, Te
     for field, value in ours.items():
         if field not in unread and theirs[field] != value:
             yield f"its {field} is {value!r}, where upstream's is {theirs[field]!r}"
+    if ours["atom_features"] == "learnt":
+        yield "its features of atoms are learnt"
     if weights["fc.bias"].ndim and ours["link"] == "log":
         yield "its link is log with several values, where upstream has one"

@@ -230,8 +230,9 @@ def test_what_upstream_has_no_model_for_is_not_written(tmp_path):
     elements = ["Cu"]
     network = {"name": "alignn_atomwise", "elements": elements, "hidden_features": 4}
     scaled = build({**network, "mode": "legacy", "energy_scale": [2.0]})
+    learnt = build({**network, "mode": "legacy", "atom_features": "learnt"})
     summed = Sum([build({**network, "mode": "legacy"}), build({"name": "zbl", "elements": elements})])
-    for potential in (build(network), scaled, summed, build({"name": "zbl", "elements": elements})):
+    for potential in (build(network), scaled, learnt, summed, build({"name": "zbl", "elements": elements})):
         with pytest.raises(CheckpointError, match="upstream has no model like this"):
             save_upstream(tmp_path / "out", potential)
     assert not (tmp_path / "out").exists()

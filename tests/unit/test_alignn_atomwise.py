@@ -281,6 +281,17 @@ def test_atomic_numbers_are_their_own_feature():
     assert atom_features("atomic_number")[[1, 79]].tolist() == [[1.0], [79.0]]
 
 
+def test_learnt_features_are_trained_and_begin_close_for_close_chemistry():
+    table = atom_features("learnt")
+    assert (table[11] - table[19]).norm() < (table[11] - table[17]).norm()  # Na is more like K than like Cl
+    potential, atoms = model(atom_features="learnt"), SMALL["alloy"]()
+    graph = testing.build_graph(potential, atoms)
+    potential(graph, edge_vectors(graph)).energy.sum().backward()
+    gradient = dict(potential.named_parameters())["features"].grad
+    assert gradient is not None
+    assert set(torch.nonzero(gradient.abs().sum(1)).squeeze(1).tolist()) == set(atoms.numbers.tolist())
+
+
 @pytest.mark.parametrize(("name", "width"), [("basic", 11), ("cfid", 438)])
 def test_features_of_jarvis(name, width):
     pytest.importorskip("jarvis.core.specie", reason="jarvis-tools is not installed: pip install alignn-ff[jarvis]")

@@ -107,6 +107,7 @@ def test_the_bias_of_link_log_has_no_dimension_there(tmp_path):
         ("alignn", {"zero_inflated": True}, "zero_inflated is True"),
         ("alignn", {"additional_output_features": 2}, "additional_output_features is 2"),
         ("alignn", {"atomwise_output_features": 2}, "atomwise_output_features is 2"),
+        ("alignn", {"atom_features": "learnt"}, "its features of atoms are learnt"),
         ("alignn", {"link": "log", "output_features": 2}, "log with several values"),
         ("alignn_atomwise_property", {"classification": True, "num_classes": 3}, "num_classes is 3"),
         ("alignn_atomwise_property", {"lighten_edges": True}, "lighten_edges is True"),

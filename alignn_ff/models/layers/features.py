@@ -9,6 +9,7 @@ from torch import Tensor
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.models.base import SYMBOLS
+from alignn_ff.models.elements import COVALENT_RADII, descriptors
 
 # CGCNN's table, Z = 1..100, as distributed with jarvis-tools (Xie, Grossman, Phys. Rev. Lett. 120, 145301, 2018). A
 # letter says which class of a property the element is in, a being the first; "-" none. The properties: group (a: the
@@ -28,10 +29,10 @@ _CGCNN = (
     "agcgbc-de agdgbc-dd agcgbc-df agcgbc-d- ag-gbc-df ag-gbc-df ag-gbc-d- ag-gbc-d- ag-gbc-d- ag-gbc-d-"
 ).split()
 
-WIDTHS = {"cgcnn": sum(_CLASSES), "atomic_number": 1, "basic": 11, "cfid": 438}
+WIDTHS = {"cgcnn": sum(_CLASSES), "atomic_number": 1, "basic": 11, "cfid": 438, "learnt": 30}
 """Numbers an element is given, by the name of the features."""
 
-_LAST = {"cgcnn": len(_CGCNN), "atomic_number": 103, "basic": 103, "cfid": 103}
+_LAST = {"cgcnn": len(_CGCNN), "atomic_number": 103, "basic": 103, "cfid": 103, "learnt": len(COVALENT_RADII)}
 """Highest atomic number that has them."""
 
 _FROM_JARVIS = ("basic", "cfid")
@@ -53,7 +54,8 @@ def atom_features(name: str) -> Tensor:
     "cgcnn" are 92 classes of the periodic table, each in or out; "atomic_number" is Z itself. "basic" are 11 numbers
     (Z, column, row, electronegativity, radius, s, p, d and f valence electrons, first ionisation energy, electron
     affinity) and "cfid" 438 descriptors (Choudhary et al., Phys. Rev. Materials 2, 083801, 2018), both raw and from
-    jarvis-tools.
+    jarvis-tools. "learnt" is this package's own, the first values of a table that is trained: 30 numbers, close for
+    elements of close chemistry (`elements.descriptors`).
 
     Raises:
         ConfigError: jarvis-tools is needed and not installed.
@@ -63,6 +65,8 @@ def atom_features(name: str) -> Tensor:
     numbers = torch.arange(_LAST[name] + 1, dtype=torch.get_default_dtype())
     if name == "atomic_number":
         return numbers.unsqueeze(1)
+    if name == "learnt":
+        return torch.cat([torch.zeros(1, WIDTHS[name]), descriptors(range(1, _LAST[name] + 1))])
     table = torch.zeros(len(numbers), WIDTHS[name])
     for number, code in enumerate(_CGCNN, start=1):
         start = 0
