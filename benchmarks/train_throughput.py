@@ -38,7 +38,10 @@ OURS: dict[str, dict[str, Any]] = {
         "name": "alignn_atomwise", "mode": "legacy", "max_neighbors": 12, **GRAPH, **SIZE,
     },
     "ours, alignn_atomwise, every neighbour": {"name": "alignn_atomwise", "mode": "sound", **GRAPH, **SIZE},
-    "ours, alignn_smooth, every neighbour": {"name": "alignn_smooth", "cutoff": 5.0, "hidden_features": 64},
+    "ours, alignn_smooth, as many numbers": {
+        "name": "alignn_smooth", "cutoff": 5.0, "gcn_layers": 2, "hidden_features": 114, "message_features": 48,
+    },
+    "ours, alignn_smooth, its default size": {"name": "alignn_smooth", "cutoff": 5.0, "hidden_features": 64},
 }  # fmt: skip
 UPSTREAM = "upstream, alignn_atomwise_pure"
 GLANCE_S = 0.02
