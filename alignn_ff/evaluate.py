@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from alignn_ff.graph import AtomGraph, edge_vectors, volumes
-from alignn_ff.models.base import Potential, check_elements
+from alignn_ff.graph import AtomGraph, atom_counts, edge_vectors, volumes
+from alignn_ff.models.base import Heads, Potential, check_elements
 
 
 class Want(Enum):
@@ -33,12 +33,16 @@ class Prediction(NamedTuple):
         atom_energy: eV [N], float64.
         forces: eV/Å [N, 3], float64.
         stress: eV/Å³ [G, 3, 3], float64, positive in tension (ASE sign); NaN for a structure without a volume.
+        atomwise: other values of each atom [N, A], float64; `potential.atomwise_names` says what they are.
+        additional: other values of each structure [G, B], float64; `potential.additional_names` likewise.
     """
 
     energy: Tensor
     atom_energy: Tensor
     forces: Tensor | None = None
     stress: Tensor | None = None
+    atomwise: Tensor | None = None
+    additional: Tensor | None = None
 
 
 def evaluate(potential: Potential, graph: AtomGraph, *, want: Want = Want.FORCES) -> Prediction:
@@ -60,16 +64,16 @@ def evaluate(potential: Potential, graph: AtomGraph, *, want: Want = Want.FORCES
     vectors = edge_vectors(graph).to(potential.dtype)
     if want is Want.ENERGY:
         with torch.no_grad():
-            return _energies(potential(graph, vectors).energy, graph)
+            return _without_derivatives(potential(graph, vectors), graph)
     if want is Want.TRAINING_ENERGY:
-        return _energies(potential(graph, vectors).energy, graph)
+        return _without_derivatives(potential(graph, vectors), graph)
     with torch.enable_grad():
         # Vectors that already carry a gradient graph keep it, so that second derivatives work.
         vectors = vectors if vectors.requires_grad else vectors.requires_grad_()
-        prediction = _energies(potential(graph, vectors).energy, graph)
+        prediction = _without_derivatives(potential(graph, vectors), graph)
         gradient = _gradient(prediction.energy, vectors, differentiable=want is Want.TRAINING)
     if want is Want.FORCES:
-        prediction = Prediction(prediction.energy.detach(), prediction.atom_energy.detach())
+        prediction = Prediction(*(None if t is None else t.detach() for t in prediction))  # type: ignore[arg-type]
         vectors = vectors.detach()
     return prediction._replace(
         forces=forces_from_gradient(graph, gradient), stress=stress_from_gradient(graph, vectors, gradient)
@@ -101,10 +105,19 @@ def stress_from_gradient(graph: AtomGraph, vectors: Tensor, gradient: Tensor) ->
     return torch.where(there, symmetric / torch.where(there, volume[:, None, None], 1.0), torch.nan)
 
 
-def _energies(atom_energy: Tensor, graph: AtomGraph) -> Prediction:
-    atom_energy = atom_energy.to(torch.float64)
-    total = torch.zeros(len(graph.cell), dtype=torch.float64, device=atom_energy.device)
-    return Prediction(energy=total.index_add(0, graph.graph_index, atom_energy), atom_energy=atom_energy)
+def _without_derivatives(heads: Heads, graph: AtomGraph) -> Prediction:
+    """Energies are sums over the atoms of a structure, its other values are means."""
+    atom_energy, atomwise, additional = (None if t is None else t.to(torch.float64) for t in heads)
+    assert atom_energy is not None
+    energy = _summed(atom_energy, graph)
+    if additional is not None:
+        additional = _summed(additional, graph) / atom_counts(graph).unsqueeze(1)
+    return Prediction(energy, atom_energy, atomwise=atomwise, additional=additional)
+
+
+def _summed(values: Tensor, graph: AtomGraph) -> Tensor:
+    """Sums [G, …] over the atoms of each structure, from values [N, …]."""
+    return values.new_zeros(len(graph.cell), *values.shape[1:]).index_add(0, graph.graph_index, values)
 
 
 def _gradient(energy: Tensor, vectors: Tensor, *, differentiable: bool) -> Tensor:

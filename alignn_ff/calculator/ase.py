@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 _TOO_CLOSE_A = 0.3
 
+_ASE_VALUES = ("charges", "magmoms")
+"""What ASE calls values of atoms beside their energies."""
+
 _CPU_EDGES, _GPU_EDGES = 25_000, 200_000
 """Edges of one pack. On a CPU larger ones fall out of its caches and are a tenth slower."""
 
@@ -45,8 +48,9 @@ class AlignnFFCalculator(Calculator):
     """Energy, forces and stress of a structure from an ALIGNN potential.
 
     Properties: energy, free_energy (the same: there is no electronic temperature), energies (per atom), forces,
-    stress (eV/Å³, Voigt xx yy zz yz xz xy, positive in tension; only for structures with a volume). One evaluation
-    gives them all; moving nothing costs nothing. The atoms are never changed.
+    stress (eV/Å³, Voigt xx yy zz yz xz xy, positive in tension; only for structures with a volume); charges (e) and
+    magmoms (µB) where the model says that these are among its values of atoms. One evaluation gives them all; moving
+    nothing costs nothing. The atoms are never changed.
 
     Args:
         model: None for the embedded model, a name (`alignn-ff models list`), a file, or a `Potential`. A known
@@ -79,6 +83,8 @@ class AlignnFFCalculator(Calculator):
         self.device = choose_device(device)
         potential, self.provenance, self.facts = _resolve(model)
         self.potential = potential.to(device=self.device, dtype=_dtype(dtype, potential)).eval().requires_grad_(False)
+        offered = [name for name in _ASE_VALUES if name in potential.atomwise_names]
+        self.implemented_properties = [*type(self).implemented_properties, *offered]
         self.provenance |= {"device": str(self.device), "dtype": str(self.potential.dtype).removeprefix("torch.")}
         if not skin >= 0.0:
             raise ConfigError(f"skin is {skin} Å; expected 0 or more.")
@@ -188,7 +194,7 @@ class AlignnFFCalculator(Calculator):
 
     def _answers(self, graph: AtomGraph) -> list[dict[str, Any]]:
         """ASE's results of each structure of a graph."""
-        return split_results(self._predict(graph), graph)
+        return split_results(self._predict(graph), graph, self.potential.atomwise_names)
 
     def _checked(self, atoms: Atoms, what: str) -> AtomGraph:
         graph = from_ase(atoms)
@@ -200,14 +206,14 @@ class AlignnFFCalculator(Calculator):
         return prediction._replace(**{name: t.cpu() for name, t in prediction._asdict().items() if t is not None})
 
 
-def split_results(prediction: Prediction, graph: AtomGraph) -> list[dict[str, Any]]:
-    """ASE's results of each structure of a graph from what was predicted of all."""
+def split_results(prediction: Prediction, graph: AtomGraph, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """ASE's results of each structure of a graph from what was predicted of all; `names` of the values of atoms."""
     ends = atom_counts(graph).cumsum(0).tolist()
     ranges = map(slice, [0, *ends[:-1]], ends)
-    return [_results(prediction, place, atoms) for place, atoms in enumerate(ranges)]
+    return [_results(prediction, place, atoms, names) for place, atoms in enumerate(ranges)]
 
 
-def _results(prediction: Prediction, place: int, atoms: slice) -> dict[str, Any]:
+def _results(prediction: Prediction, place: int, atoms: slice, names: Sequence[str]) -> dict[str, Any]:
     """ASE's results of structure `place` of a prediction, whose atoms stand at `atoms`."""
     energy = float(prediction.energy[place])
     results: dict[str, Any] = {
@@ -219,6 +225,9 @@ def _results(prediction: Prediction, place: int, atoms: slice) -> dict[str, Any]
         results["forces"] = prediction.forces[atoms].numpy()
     if prediction.stress is not None and bool(torch.isfinite(prediction.stress[place]).all()):
         results["stress"] = matrix_to_voigt(prediction.stress[place].numpy())
+    if prediction.atomwise is not None:
+        values = prediction.atomwise[atoms].numpy().T
+        results |= {name: each for name, each in zip(names, values, strict=False) if name in _ASE_VALUES}
     return results
 
 

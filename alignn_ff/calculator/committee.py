@@ -66,7 +66,8 @@ class CommitteeCalculator(AlignnFFCalculator):
         }
         mean = Prediction(**{name: values.mean(0) for name, values in stacked.items()})
         energies = stacked["energy"].T.numpy()  # [G, members]
-        answers = zip(split_results(mean, graph), _spreads(stacked, graph), energies, strict=True)
+        means = split_results(mean, graph, self.potential.atomwise_names)
+        answers = zip(means, _spreads(stacked, graph), energies, strict=True)
         return [result | spread | {"member_energies": each} for result, spread, each in answers]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from alignn_ff.graph import Topology
+from alignn_ff.models.further_outputs import FurtherOutputs
 from alignn_ff.schema import Strict
 
 
@@ -53,7 +54,7 @@ class TrunkConfig(Strict):
         return self
 
 
-class NetworkConfig(TrunkConfig):
+class NetworkConfig(TrunkConfig, FurtherOutputs):
     """What force fields add to it."""
 
     lg_on_fly: bool = Field(default=True, description="forces through the angles; off in legacy mode only")

@@ -79,10 +79,10 @@ class AlignnAtomwisePureSmooth(AlignnNetwork):
     """Of the envelopes of messages, in sound mode."""
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
-        energy = super().forward(graph, vectors).energy
+        heads = super().forward(graph, vectors)
         if self.atomref is None:
-            return Heads(energy=energy)
-        return Heads(energy=energy + self.atomref(self.features[graph.numbers]).squeeze(1))
+            return heads
+        return heads._replace(energy=heads.energy + self.atomref(self.features[graph.numbers]).squeeze(1))
 
     def _add_bases(self) -> None:
         c = self.settings

@@ -11,14 +11,16 @@ from torch import Tensor, nn
 from alignn_ff.graph import AtomGraph
 from alignn_ff.models.alignn_atomwise_config import NetworkConfig, reach
 from alignn_ff.models.alignn_trunk import AlignnTrunk
-from alignn_ff.models.base import SYMBOLS, Heads, Potential
+from alignn_ff.models.base import SYMBOLS, Heads, Potential, heads
+from alignn_ff.models.further_outputs import output_names
 
 
 class AlignnNetwork(AlignnTrunk, Potential):
     """ALIGNN force field: per-atom energies from distances and angles between consecutive edges.
 
     E_i = fc(x_i): upstream's mean over atoms, a linear layer and a factor of N, in another order. In sound mode
-    E_i = s(Z_i) (fc(x_i) - fc(x of an isolated atom of the same element)).
+    E_i = s(Z_i) (fc(x_i) - fc(x of an isolated atom of the same element)). Values of atoms and of structures beside it
+    are linear in x_i and in the mean of x_i; they have no zero at isolated atoms.
     Source: Choudhary et al., Digital Discovery 2, 346 (2023).
 
     Concrete models say what turns distances and angles into features.
@@ -40,7 +42,12 @@ class AlignnNetwork(AlignnTrunk, Potential):
         self.receptive_field = reach(self.settings)
         if not self.sound:
             self.claims = frozenset()
-        self.fc = nn.Linear(self.settings.hidden_features, 1)
+        c = self.settings
+        self.atomwise_names, self.additional_names = output_names(c)
+        energy = nn.Linear(c.hidden_features, 1)  # drawn first, so that the others change nothing; in its place below
+        self.fc_atomwise = _head(c.hidden_features, c.atomwise_output_features)
+        self.fc_additional_output = _head(c.hidden_features, c.additional_output_features)
+        self.fc = energy
         self.energy_scale = (
             None
             if energy_scale is None
@@ -56,12 +63,13 @@ class AlignnNetwork(AlignnTrunk, Potential):
             # One isolated atom of each element present rides along: what the network says of it is subtracted.
             present, isolated = graph.numbers.unique(return_inverse=True)
             numbers = torch.cat([numbers, present])
-        raw = self.fc(self._nodes(numbers, graph, vectors)).squeeze(1)
+        nodes = self._nodes(numbers, graph, vectors)
+        raw = self.fc(nodes).squeeze(1)
         atoms = len(graph.numbers)
         energy = raw if isolated is None else raw[:atoms] - raw[atoms:][isolated]
         if self.energy_scale is not None:
             energy = self.energy_scale[self.places[graph.numbers]] * energy
-        return Heads(energy=energy)
+        return heads(energy, nodes[:atoms], (self.fc_atomwise, self.fc_additional_output))
 
     @property
     def config(self) -> dict[str, Any]:
@@ -81,3 +89,7 @@ class AlignnNetwork(AlignnTrunk, Potential):
         network = type(self)(elements, state.get("energy_scale"), **self.settings.model_dump())
         network.to(self.dtype).load_state_dict(state)
         return network
+
+
+def _head(inputs: int, outputs: int) -> nn.Linear | None:
+    return nn.Linear(inputs, outputs) if outputs else None

@@ -11,19 +11,20 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from alignn_ff.graph import AtomGraph
-from alignn_ff.models.base import SYMBOLS, Heads, Potential, element_index
+from alignn_ff.models.base import SYMBOLS, Heads, Potential, element_index, heads
 from alignn_ff.models.elements import COVALENT_RADII, descriptors
+from alignn_ff.models.further_outputs import FurtherOutputs, output_names
 from alignn_ff.models.layers.density import Density
 from alignn_ff.models.layers.gated_conv import GatedConvolution
 from alignn_ff.models.layers.harmonics import spherical_harmonics
 from alignn_ff.models.layers.line_graph import LineGraph
-from alignn_ff.models.layers.mlp import Standardize, first_layer, mlp
+from alignn_ff.models.layers.mlp import Standardize, first_layer, mlp, readout
 from alignn_ff.models.layers.radial import BesselBasis, BondBasis
 from alignn_ff.models.ops import Spokes, slots, spokes, to_table
-from alignn_ff.schema import Strict, parse
+from alignn_ff.schema import parse
 
 
-class AlignnSmoothConfig(Strict):
+class AlignnSmoothConfig(FurtherOutputs):
     """Sizes and choices of `alignn_smooth`; docs/adr/002 says what was measured."""
 
     cutoff: float = Field(default=5.0, gt=0, description="Å; every neighbour up to here counts")
@@ -135,6 +136,9 @@ class AlignnSmooth(Potential):
         )
         self.layers = nn.ModuleList([_Layer(c) for _ in range(c.gcn_layers)])
         self.readout = mlp(c.hidden_features, c.hidden_features, 1)
+        self.atomwise_names, self.additional_names = output_names(c)
+        self.atomwise_readout = readout(c.hidden_features, c.atomwise_output_features)
+        self.additional_readout = readout(c.hidden_features, c.additional_output_features)
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
         n_atoms = len(graph.numbers)
@@ -149,7 +153,8 @@ class AlignnSmooth(Potential):
             nodes = layer(nodes, edges)
         raw = self.readout(nodes).squeeze(1)
         residual = raw[:n_atoms] - raw[n_atoms:][isolated]
-        return Heads(energy=self.energy_scale[element] * residual)
+        energy = self.energy_scale[element] * residual
+        return heads(energy, nodes[:n_atoms], (self.atomwise_readout, self.additional_readout))
 
     @torch.no_grad()
     def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:

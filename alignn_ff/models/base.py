@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -22,9 +22,22 @@ SYMBOLS = (
 
 
 class Heads(NamedTuple):
-    """What a potential computes before any derivative: energy of each atom, eV [N]."""
+    """What a potential computes of each atom before any derivative; absent means None.
+
+    Attributes:
+        energy: eV [N].
+        atomwise: values of each atom beside its energy [N, A], see `Potential.atomwise_names`.
+        additional: values [N, B] whose means over a structure are its own, see `Potential.additional_names`.
+    """
 
     energy: Tensor
+    atomwise: Tensor | None = None
+    additional: Tensor | None = None
+
+
+def heads(energy: Tensor, features: Tensor, readouts: Iterable[nn.Module | None]) -> Heads:
+    """Energies, eV [N], and what readouts of other values, where there are any, make of features of atoms [N, F]."""
+    return Heads(energy, *(None if readout is None else readout(features) for readout in readouts))
 
 
 class GraphModel(nn.Module, ABC):
@@ -66,15 +79,19 @@ class Potential(GraphModel):
     Attributes:
         name: key in `models.MODELS`.
         receptive_field: Å; an atom's energy depends on nothing farther away.
+        atomwise_names: what each value of an atom is, beside its energy.
+        additional_names: what each value of a structure is.
         claims: properties the physics tests hold it to.
     """
 
     receptive_field: float
+    atomwise_names: tuple[str, ...] = ()
+    additional_names: tuple[str, ...] = ()
     claims: frozenset[str] = frozenset({"smooth_cutoff", "extensive", "isolated_atom_is_reference"})
 
     @abstractmethod
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
-        """Per-atom energies, eV [N], from edge vectors, Å [E, 3], in the potential's own precision."""
+        """Energies, eV [N], and other values of atoms from edge vectors, Å [E, 3], in the potential's own precision."""
 
     def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
         """Set constants a network takes from data before training; nothing where there are none."""
@@ -87,7 +104,8 @@ class Composite(Potential):
     """Potentials that know the same elements and are evaluated on the same graph.
 
     Raises:
-        ConfigError: their elements differ, or no one graph has the edges and angles that all of them want.
+        ConfigError: their elements or further outputs differ, or no one graph has the edges and angles that all of
+            them want.
     """
 
     def __init__(self, parts: Sequence[Potential]) -> None:
@@ -103,6 +121,8 @@ class Composite(Potential):
         self.topology = _common_topology(parts)
         self.receptive_field = max(part.receptive_field for part in parts)
         self.claims = frozenset.intersection(*(part.claims for part in parts))
+        self.atomwise_names = _common_names([part.atomwise_names for part in parts])
+        self.additional_names = _common_names([part.additional_names for part in parts])
 
     def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
         for part in next(self.children()).children():  # the one list of parts
@@ -123,7 +143,7 @@ class Sum(Composite):
         self.terms = nn.ModuleList(terms)
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
-        return Heads(energy=_energies(self.terms, graph, vectors).sum(0))
+        return _combined([term(graph, vectors) for term in self.terms], torch.sum)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -140,16 +160,26 @@ class Committee(Composite):
         self.members = nn.ModuleList(members)
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
-        return Heads(energy=_energies(self.members, graph, vectors).mean(0))
+        return _combined([member(graph, vectors) for member in self.members], torch.mean)
 
     @property
     def config(self) -> dict[str, Any]:
         return {"name": self.name, "members": [member.config for member in self.members]}  # type: ignore[union-attr]
 
 
-def _energies(parts: nn.ModuleList, graph: AtomGraph, vectors: Tensor) -> Tensor:
-    """Energies of the atoms by each part, eV [parts, N], float64."""
-    return torch.stack([part(graph, vectors).energy.to(torch.float64) for part in parts])
+def _combined(said: Sequence[Heads], by: Callable[[Tensor, int], Tensor]) -> Heads:
+    """One of several, float64: each output `by` sum or mean over those that have it."""
+    there = ([value.to(torch.float64) for value in values if value is not None] for values in zip(*said, strict=True))
+    return Heads(*(by(torch.stack(values), 0) if values else None for values in there))  # type: ignore[arg-type]
+
+
+def _common_names(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """The names that all parts with such outputs share."""
+    different = sorted({each for each in names if each})
+    if len(different) > 1:
+        told = " / ".join(", ".join(each) for each in different)
+        raise ConfigError(f"potentials evaluated together give different values beside the energy ({told}).")
+    return different[0] if different else ()
 
 
 def _common_topology(parts: Sequence[Potential]) -> Topology:

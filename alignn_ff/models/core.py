@@ -78,11 +78,14 @@ class Core(Composite):
         near = torch.nonzero(distance < closest).squeeze(1)
         crowding = self._crowding(graph, vectors, distance, element)
         if len(near) == 0:
-            return Heads(energy=self.parts[0](graph, vectors).energy + crowding)
+            inner = self.parts[0](graph, vectors)
+            return inner._replace(energy=inner.energy + crowding)
         reduced = vectors[near].norm(dim=1) / closest[near]
         held = vectors.index_copy(0, near, vectors[near] * (held_distance(reduced) / reduced).unsqueeze(1))
-        energy = self.parts[0](graph, held).energy + crowding
-        return Heads(energy=energy.index_add(0, graph.edge_dst[near], 0.5 * HEIGHT * (1.0 - reduced).to(energy) ** 3))
+        inner = self.parts[0](graph, held)
+        energy = inner.energy + crowding
+        wall = 0.5 * HEIGHT * (1.0 - reduced).to(energy) ** 3
+        return inner._replace(energy=energy.index_add(0, graph.edge_dst[near], wall))
 
     def _crowding(self, graph: AtomGraph, vectors: Tensor, distance: Tensor, element: Tensor) -> Tensor:
         """Energy of the crowded atoms, eV [N]."""

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from alignn_ff.graph import AtomGraph
 from alignn_ff.models.alignn_smooth import first_embedding
-from alignn_ff.models.base import SYMBOLS, Heads, Potential, element_index
-from alignn_ff.models.layers.mlp import Standardize, mlp
+from alignn_ff.models.base import SYMBOLS, Heads, Potential, element_index, heads
+from alignn_ff.models.further_outputs import FurtherOutputs, output_names
+from alignn_ff.models.layers.mlp import Standardize, mlp, readout
 from alignn_ff.models.layers.radial import BesselBasis
 from alignn_ff.models.ops import Slots, edge_outer_sum, edge_sum, slots
-from alignn_ff.schema import Strict, parse
+from alignn_ff.schema import parse
 
 
-class EalignnAtomwiseConfig(Strict):
+class EalignnAtomwiseConfig(FurtherOutputs):
     """Form and size of `ealignn_atomwise`."""
 
     cutoff: float = Field(default=5.0, gt=0, description="Å; every neighbour up to here counts")
@@ -135,6 +136,9 @@ class EalignnAtomwise(Potential):
         self.basis = BesselBasis(c.cutoff, c.radial_functions, c.envelope_exponent)
         self.rounds = nn.ModuleList([_Round(c) for _ in range(c.gcn_layers)])
         self.readout = mlp(c.hidden_features, c.hidden_features, 1)
+        self.atomwise_names, self.additional_names = output_names(c)
+        self.atomwise_readout = readout(c.hidden_features, c.atomwise_output_features)
+        self.additional_readout = readout(c.hidden_features, c.additional_output_features)
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
         element = self.index[graph.numbers]
@@ -143,7 +147,8 @@ class EalignnAtomwise(Potential):
         nodes, _ = self.describe(torch.cat([element, present]), graph, vectors)
         raw = self.readout(nodes).squeeze(1)
         atoms = len(element)
-        return Heads(energy=self.energy_scale[element] * (raw[:atoms] - raw[atoms:][isolated]))
+        energy = self.energy_scale[element] * (raw[:atoms] - raw[atoms:][isolated])
+        return heads(energy, nodes[:atoms], (self.atomwise_readout, self.additional_readout))
 
     def describe(self, element: Tensor, graph: AtomGraph, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers [N, F], which stay, and vectors [N, 3, C], which turn with the structure.

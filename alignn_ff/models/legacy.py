@@ -136,14 +136,16 @@ class LegacyGradient(Potential):
 
         self.inner = build(potential)
         self.factor, self.power = factor, power
-        for attribute in ("elements", "cutoff", "angle_cutoff", "topology", "receptive_field"):
+        same = ("elements", "cutoff", "angle_cutoff", "topology", "receptive_field", "atomwise_names")
+        for attribute in (*same, "additional_names"):
             setattr(self, attribute, getattr(self.inner, attribute))
         self.claims = frozenset()
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Heads:
-        energy = self.inner(graph, vectors).energy
+        inner = self.inner(graph, vectors)
+        energy = inner.energy
         atoms = atom_counts(graph)[graph.graph_index].to(energy.dtype)
-        return Heads(energy=value_with_gradient(energy, self.factor * atoms**self.power * energy))
+        return inner._replace(energy=value_with_gradient(energy, self.factor * atoms**self.power * energy))
 
     @property
     def config(self) -> dict[str, Any]:

@@ -37,6 +37,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "line_graph_cutoff": {"line_graph_layers": 1},
     "num_classes": {"classification": True},
     "backtracking": {"mode": "legacy"},
+    "atomwise_target": {"atomwise_output_features": 1},
+    "additional_target": {"additional_output_features": 1},
 }
 """Without which a field would have nothing to act on."""
 
@@ -45,7 +47,7 @@ OTHER: dict[str, Any] = {
     "atom_features": "atomic_number", "neighbor_strategy": "radius_graph", "conv_type": "n_alignn", "num_heads": 2,
     "radial_basis": "gaussian", "angular_basis": "cosine", "link": "log", "cutoff": 4.6, "three_body_cutoff": 2.9,
     "line_graph_cutoff": 3.0, "num_classes": 3, "max_neighbors": 4, "gcn_layers": 2, "exponent": 3,
-    "triplet_input_features": 9,
+    "triplet_input_features": 9, "atomwise_target": ("charges",), "additional_target": ("gap",),
 }  # fmt: skip
 
 
@@ -75,12 +77,14 @@ def said(name: str, changes: dict[str, Any]) -> Any:
         extra = torch.ones(1, model.extra_features).double() if model.extra_features else None
         scores = model(graph, vectors, extra)
         outputs = [scores.value, *(t for t in scores[1:] if isinstance(t, torch.Tensor))]
+        names: tuple[str, ...] = ()
     else:
-        energy = model(graph, vectors).energy
-        (gradient,) = torch.autograd.grad(energy.sum(), vectors)
-        outputs = [energy, gradient]
+        heads = model(graph, vectors)
+        (gradient,) = torch.autograd.grad(heads.energy.sum(), vectors)
+        outputs = [gradient, *(t for t in heads if t is not None)]
+        names = model.atomwise_names + model.additional_names
     shapes = [(key, tuple(w.shape), w.requires_grad) for key, w in model.named_parameters()]
-    return [t.detach().tolist() for t in outputs], shapes
+    return [t.detach().tolist() for t in outputs], shapes, names
 
 
 @pytest.mark.parametrize(("name", "field"), fields())

@@ -11,6 +11,11 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
 
 
+def readout(inputs: int, outputs: int) -> nn.Sequential | None:
+    """An `mlp` as wide as its inputs; None where nothing is to be read off."""
+    return mlp(inputs, inputs, outputs) if outputs else None
+
+
 def first_layer(network: nn.Sequential) -> nn.Linear:
     """The linear layer that an `mlp` begins with."""
     layer = network[0]
