@@ -30,6 +30,8 @@ _BEFORE = {
     "zbl_cutoff": 0.9,
     "conv_type": "alignn",
     "num_heads": 1,
+    "atomwise_output_features": 0,
+    "additional_output_features": 0,
 }
 """What was done before a field existed."""
 
@@ -60,6 +62,8 @@ _TODAY = {
     "zbl_cutoff": 0.9,
     "conv_type": "alignn",
     "num_heads": 1,
+    "atomwise_output_features": 0,
+    "additional_output_features": 0,
 }
 """Defaults of 2026.8.11, for fields left out by hand."""
 
@@ -109,10 +113,8 @@ _PROPERTY_HEADS = {
     "link": "identity",
     "classification": False,
     "extra_features": 0,
-    "additional_output_features": 0,
-    "atomwise_output_features": 0,
 }
-"""What `alignn_atomwise` did before fields of further outputs existed, and does without them."""
+"""What `alignn_atomwise` did before fields of other outputs existed, and does without them."""
 
 
 def complete_property(model: Mapping[str, Any]) -> dict[str, Any]:

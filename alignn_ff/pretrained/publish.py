@@ -97,6 +97,8 @@ def _config(network: dict[str, Any], others: dict[str, dict[str, Any]]) -> dict[
         **_AS_ALWAYS,
         "use_penalty": penalty is not None,
         **{name: network[name] for name in SHARED[network["name"]]},
+        "atomwise_weight": float(network["atomwise_output_features"] > 0),  # at 0 upstream leaves the output out
+        "additional_output_weight": float(network["additional_output_features"] > 0),
     }
     if penalty is not None:
         model |= {"penalty_factor": penalty["factor"], "penalty_threshold": penalty["threshold"]}
@@ -113,8 +115,9 @@ def _config(network: dict[str, Any], others: dict[str, dict[str, Any]]) -> dict[
 
 
 def _bare(part: dict[str, Any]) -> dict[str, Any]:
-    """A description without its elements, which upstream does not name."""
-    bare = {name: value for name, value in part.items() if name != "elements"}
+    """A description without its elements and without what its outputs are, which upstream does not say."""
+    unsaid = ("elements", "atomwise_target", "additional_target")
+    bare = {name: value for name, value in part.items() if name not in unsaid}
     if "terms" in bare:
         bare["terms"] = [_bare(term) for term in bare["terms"]]
     if "potential" in bare:

@@ -35,7 +35,13 @@ _BASES = (
     + "radial_basis angular_basis radial_cutoff smooth_cutoff_coeff radial_learnable angular_learnable use_atomref"
 ).split()
 ATTENTION = ["conv_type", "num_heads"]
-SHARED = {DGL: _ENVELOPE, PURE: [*_ENVELOPE, *ATTENTION], SMOOTH: [*_BASES, *ATTENTION]}
+_FURTHER = {"atomwise_output_features": "fc_atomwise", "additional_output_features": "fc_additional_output"}
+"""Fields of outputs beside the energy, and the layers that give them."""
+SHARED = {
+    DGL: [*_ENVELOPE, *_FURTHER],
+    PURE: [*_ENVELOPE, *ATTENTION, *_FURTHER],
+    SMOOTH: [*_BASES, *ATTENTION, *_FURTHER],
+}
 """Fields of each of upstream's models that are fields of ours."""
 GRAPH = "atom_features neighbor_strategy cutoff max_neighbors use_canonize".split()
 """Fields beside upstream's model that are fields of ours."""
@@ -51,9 +57,6 @@ _PLAIN = {
     "mlp_first": True,
 }
 """Fields that only these values of are understood, in models that do not share them."""
-
-_HEADS = ("fc_atomwise.", "fc_additional_output.")
-"""Weights of outputs other than the energy."""
 
 
 def load_file(path: Path) -> Checkpoint:
@@ -76,7 +79,7 @@ def load_upstream(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     published = read_published(path)
-    config = {**published.config, "model": complete(published.config["model"])}
+    config = {**published.config, "model": _with_outputs(complete(published.config["model"]), published.weights)}
     if config["model"]["name"] == EALIGNN:
         config = as_invariant(config)
     _check_understood(config, path)
@@ -85,7 +88,7 @@ def load_upstream(path: str | Path) -> Checkpoint:
     except ConfigError as error:
         raise CheckpointError(f"{path}: its config.json cannot be honoured: {error}") from error
     _load(potential, published, path)
-    remarks = _remarks(config, published.weights)
+    remarks = _remarks(config)
     for remark in remarks:
         log.warning("%s: %s", path, remark)
     facts = {"source": "published ALIGNN weights", "upstream_config": published.config, "remarks": remarks}
@@ -113,6 +116,15 @@ def describe(config: Mapping[str, Any]) -> dict[str, Any]:
     if (factor, power) == (1.0, 0):
         return whole
     return {"name": "legacy_gradient", "potential": whole, "factor": factor, "power": power}
+
+
+def _with_outputs(model: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The model with as many outputs beside its energy as there are weights for; where their loss had no weight none
+    of an atom, as in upstream's code."""
+    there = {field: weights.get(f"{layer}.weight") for field, layer in _FURTHER.items()}
+    if model.get("atomwise_weight") == 0:
+        there["atomwise_output_features"] = None
+    return {**model, **{field: 0 if weight is None else len(weight) for field, weight in there.items()}}
 
 
 def angles_of(config: Mapping[str, Any]) -> dict[str, bool]:
@@ -163,7 +175,9 @@ def _check_understood(config: Mapping[str, Any], path: Path) -> None:
         )
     if name not in SHARED:
         raise CheckpointError(f"{path}: is a model `{name}`; expected a force field: {', '.join([*SHARED, EALIGNN])}.")
-    check_fields(config, SHARED[name], _PLAIN, path)
+    # The plain-torch models accept extra_features and ignore them.
+    plain = {field: value for field, value in _PLAIN.items() if name == DGL or field != "extra_features"}
+    check_fields(config, SHARED[name], plain, path)
 
 
 def check_fields(config: Mapping[str, Any], shared: Sequence[str], plain: Mapping[str, Any], path: Path) -> None:
@@ -206,11 +220,8 @@ def _load(potential: Potential, published: Published, path: Path) -> None:
     """Weights into the network of `potential`, which takes their precision."""
     network = network_of(potential)
     wanted = network.state_dict()
-    given = {
-        name: value
-        for name, value in published.weights.items()
-        if name != "_species_table" and not name.startswith(_HEADS)
-    }
+    unused = ("_species_table", *(f"{layer}." for layer in _FURTHER.values() if f"{layer}.weight" not in wanted))
+    given = {name: value for name, value in published.weights.items() if not name.startswith(unused)}
     check_weights(wanted, given, path)
     potential.to(given["fc.weight"].dtype).eval()
     network.load_state_dict(given)
@@ -239,7 +250,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "none"
 
 
-def _remarks(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> list[str]:
+def _remarks(config: Mapping[str, Any]) -> list[str]:
     """What users of these weights should know."""
     model, remarks = config["model"], []
     per_atom = not model["energy_mult_natoms"] and model["name"] != SMOOTH
@@ -265,6 +276,6 @@ def _remarks(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> list[s
             "its lighten_edges or backtracking chose angles by the atoms of the cell; here periodic images count, so "
             "in small cells energies and forces differ from upstream's"
         )
-    if any(name.startswith(_HEADS) for name in weights):
-        remarks.append("its outputs other than energy, forces and stress are not read")
+    if model.get("extra_features"):
+        remarks.append("its extra_features were ignored by upstream's code, and are here")
     return remarks

@@ -217,13 +217,6 @@ def test_smooth_model_tells_its_penalty(tmp_path):
     assert float(testing.predict(potential, [water]).energy - bare) == pytest.approx(2 * 0.5 * (1 - bonds).sum())
 
 
-def test_other_outputs_are_left_out_and_told(tmp_path, caplog):
-    path = folder(tmp_path)
-    torch.save({**weights(), "fc_atomwise.weight": torch.zeros(2, 6)}, path / "best_model.pt")
-    load_upstream(path)
-    assert "outputs other than energy" in caplog.text
-
-
 def test_a_registry_may_name_a_published_archive(tmp_path, monkeypatch):
     path = folder(tmp_path)
     with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
