@@ -6,7 +6,7 @@ import bz2
 import gzip
 import lzma
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Error as SqliteError
@@ -31,6 +31,10 @@ _READ_ERRORS: tuple[type[Exception], ...] = (
 """What ASE's readers raise on a file that is not what its name says; most share no base class."""
 
 
+NO_VALUES = torch.zeros(0, 0, dtype=torch.float64)
+"""Values of atoms or structures where none were asked for, or all are missing."""
+
+
 class Targets(NamedTuple):
     """Labels apart from geometry; a missing label is NaN and masked by the loss.
 
@@ -39,12 +43,31 @@ class Targets(NamedTuple):
         forces: eV/Å [N, 3].
         stress: eV/Å³ [G, 3, 3], positive in tension.
         atom_energy: eV [N]; of labels that are themselves a potential's, which alone shares a total among atoms.
+        atomwise: other values of atoms [N, A]: charges, magnetic moments; [0, 0] where there are none at all.
+        additional: other values of structures [G, B]; [0, 0] likewise.
     """
 
     energy: Tensor
     forces: Tensor
     stress: Tensor
     atom_energy: Tensor
+    atomwise: Tensor = NO_VALUES
+    additional: Tensor = NO_VALUES
+
+
+def join_targets(parts: Sequence[Targets]) -> Targets:
+    """Labels of several graphs as those of one; values that some of them lack are NaN there."""
+    plain = zip(*(part[:4] for part in parts), strict=True)
+    atomwise = _stacked([part.atomwise for part in parts], [len(part.forces) for part in parts])
+    additional = _stacked([part.additional for part in parts], [len(part.energy) for part in parts])
+    energy, forces, stress, atom_energy = (torch.cat(labels) for labels in plain)
+    return Targets(energy, forces, stress, atom_energy, atomwise, additional)
+
+
+def _stacked(blocks: Sequence[Tensor], rows: Sequence[int]) -> Tensor:
+    width = max(block.shape[1] for block in blocks)
+    missing = (block.new_full((n, width), torch.nan) for block, n in zip(blocks, rows, strict=True))
+    return torch.cat([block if block.numel() else none for block, none in zip(blocks, missing, strict=True)])
 
 
 def read_frames(path: Path, index: str = ":") -> Atoms | list[Atoms]:

@@ -22,6 +22,10 @@ def evaluate(
     forces_key: ForcesKey = "forces",
     stress_key: StressKey = "stress",
     stress_unit: StressUnit = None,
+    atomwise_key: Annotated[
+        list[str] | None, typer.Option(help="Name of other values of atoms; may be given once for each of them.")
+    ] = None,
+    additional_key: Annotated[list[str] | None, typer.Option(help="The same of other values of structures.")] = None,
     batch_edges: Annotated[int, typer.Option(help="Edges a batch, at most; bounds the memory.")] = 200_000,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
@@ -30,10 +34,11 @@ def evaluate(
     from alignn_ff.data.sources import Keys
     from alignn_ff.files import output_folder
     from alignn_ff.pretrained import load_potential
-    from alignn_ff.training.report import evaluate_model, table, write_report
+    from alignn_ff.training.report import QUANTITIES, evaluate_model, table, write_report
 
     potential = load_potential(model).potential
     keys = Keys(energy_key, forces_key, stress_key, stress_unit)
+    keys = keys._replace(atomwise=tuple(atomwise_key or ()), additional=tuple(additional_key or ()))
     with output_folder(out or Path(f"evaluate-{Path(model).stem}"), reuse=overwrite) as folder:
         errors = evaluate_model(potential, data, keys, batch_edges=batch_edges, device=device)
         written = write_report(errors, folder, "evaluation")
@@ -42,7 +47,7 @@ def evaluate(
         typer.echo(json.dumps(rows))
         return
     console = Console()
-    for quantity in ("energy", "forces", "stress"):
+    for quantity in QUANTITIES:
         own = [row for row in rows if row["quantity"] == quantity]
         if own:
             console.print(_rich(quantity, own))

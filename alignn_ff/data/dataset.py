@@ -13,7 +13,7 @@ from alignn_ff.data.records import Records
 from alignn_ff.data.sources import Sample
 from alignn_ff.data.streamed import StreamedSamples, outline_of
 from alignn_ff.graph import COMPLETE, AtomGraph, Topology, concat, to_device
-from alignn_ff.io import Targets
+from alignn_ff.io import Targets, join_targets
 from alignn_ff.models.base import SYMBOLS
 from alignn_ff.neighbors import connect
 
@@ -96,7 +96,7 @@ class Dataset:
         """The samples of `indices` as one graph with labels, in that order."""
         samples = [self.samples[i] for i in indices]
         graph = concat([self._graph(i, sample) for i, sample in zip(indices, samples, strict=True)])
-        targets = Targets(*(torch.cat(parts) for parts in zip(*(s.targets for s in samples), strict=True)))
+        targets = join_targets([sample.targets for sample in samples])
         if device is None:
             return Batch(graph, targets)
         return Batch(to_device(graph, device), Targets(*(t.to(device) for t in targets)))

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from alignn_ff.data.sources import Sample
 from alignn_ff.graph import AtomGraph
-from alignn_ff.io import Targets
+from alignn_ff.io import NO_VALUES, Targets
 
-PACKING = 1
+PACKING = 2
 """Version of what is written here; a cache of another one is refused."""
 
-_HEAD = Struct("<I5H2x")
-"""Atoms, periodic directions and labels (bits), bytes of key, group and family; 16 bytes, so that numbers align."""
+_HEAD = Struct("<I7H6x")
+"""Atoms, periodic directions and labels (bits), values of atoms and of structures, bytes of key, group and family; 24
+bytes, so that numbers align."""
 _LABELS = ("forces", "stress", "atom_energy")
 _FIXED = 11
 """Energy, weight and cell stand before what depends on the number of atoms."""
@@ -36,8 +37,10 @@ def pack_sample(sample: Sample) -> bytes:
     graph, targets = sample.graph, sample.targets
     there = [not bool(torch.isnan(getattr(targets, name)).all()) for name in _LABELS]
     names = [text.encode() for text in (sample.key, sample.group, sample.family)]
-    head = _HEAD.pack(len(graph.numbers), _bits(graph.pbc[0].tolist()), _bits(there), *map(len, names))
+    widths = targets.atomwise.shape[1], targets.additional.shape[1]
+    head = _HEAD.pack(len(graph.numbers), _bits(graph.pbc[0].tolist()), _bits(there), *widths, *map(len, names))
     labels = [getattr(targets, name) for name, has in zip(_LABELS, there, strict=True) if has]
+    labels += [targets.atomwise, targets.additional]
     fixed = torch.cat([targets.energy, torch.tensor([sample.weight], dtype=torch.float64), graph.cell.reshape(-1)])
     numbers = graph.numbers.numpy().astype(np.uint8)
     parts = (fixed, graph.positions, *labels)
@@ -47,18 +50,21 @@ def pack_sample(sample: Sample) -> bytes:
 def unpack_sample(record: bytes) -> Sample:
     """The sample that `pack_sample` was given, bit for bit."""
     own = bytearray(record)  # tensors on it may be written to
-    n, pbc, there, *lengths = _HEAD.unpack_from(own)
+    n, pbc, there, wide, more, *lengths = _HEAD.unpack_from(own)
+    shapes: dict[str, tuple[int, ...]] = {"forces": (n, 3), "stress": (1, 3, 3), "atom_energy": (n,)}
     has = dict(zip(_LABELS, _flags(there), strict=True))
-    count = _FIXED + 3 * n + 3 * n * has["forces"] + 9 * has["stress"] + n * has["atom_energy"]
+    shapes |= {"atomwise": (n, wide), "additional": (1, more)}
+    has |= {"atomwise": wide > 0, "additional": more > 0}
+    count = _FIXED + 3 * n + sum(math.prod(shape) for name, shape in shapes.items() if has[name])
     values = torch.frombuffer(own, dtype=torch.float64, offset=_HEAD.size, count=count)
     place = _FIXED + 3 * n
     labels = {}
-    for name, shape in (("forces", (n, 3)), ("stress", (1, 3, 3)), ("atom_energy", (n,))):
+    for name, shape in shapes.items():
         size = math.prod(shape)
         if has[name]:
             labels[name], place = values[place : place + size].reshape(shape), place + size
         else:
-            labels[name] = torch.full(shape, torch.nan, dtype=torch.float64)
+            labels[name] = NO_VALUES if size == 0 else torch.full(shape, torch.nan, dtype=torch.float64)
     start = _HEAD.size + 8 * count
     graph = AtomGraph(
         numbers=torch.frombuffer(own, dtype=torch.uint8, offset=start, count=n).to(torch.int64),

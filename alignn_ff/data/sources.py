@@ -14,7 +14,7 @@ from ase import Atoms
 from alignn_ff.data import id_prop, jarvis
 from alignn_ff.errors import ConfigError, DataError, StructureError
 from alignn_ff.graph import AtomGraph
-from alignn_ff.io import Targets, each_frame, from_ase, voigt_to_matrix
+from alignn_ff.io import NO_VALUES, Targets, each_frame, from_ase, voigt_to_matrix
 from alignn_ff.units import GPA_PER_EV_A3, KBAR_PER_EV_A3
 
 SOURCES = {
@@ -36,7 +36,8 @@ STRESS_UNITS = {
 class Keys(NamedTuple):
     """Names of the labels in a source, the unit of its stress (None: the habit of the source), names of the entries
     that tell what kind a structure is (group) and which structures must not be parted by a split (family). Energies of
-    atoms, and the weight of a structure in the loss, are read where a name is given."""
+    atoms, the weight of a structure in the loss, and other values of atoms and structures are read where a name is
+    given; of these one name stands for all values, several for one each."""
 
     energy: str = "energy"
     forces: str = "forces"
@@ -46,6 +47,8 @@ class Keys(NamedTuple):
     family: str | None = None
     atom_energy: str | None = None
     weight: str | None = None
+    atomwise: tuple[str, ...] = ()
+    additional: tuple[str, ...] = ()
 
 
 DEFAULT_KEYS = Keys()
@@ -74,6 +77,7 @@ class Labels(NamedTuple):
     Attributes:
         energy: total, eV.
         stress_factor: from the unit and sign of the stress to eV/Å³, positive in tension.
+        atomwise, additional: what stands under each of the names in `Keys`.
     """
 
     energy: Any
@@ -81,6 +85,8 @@ class Labels(NamedTuple):
     stress: Any
     atom_energy: Any
     stress_factor: float
+    atomwise: Sequence[Any] = ()
+    additional: Sequence[Any] = ()
 
 
 def each_sample(source: str | Path, keys: Keys = DEFAULT_KEYS) -> Iterator[Sample]:
@@ -175,7 +181,8 @@ def _frames(path: Path) -> Iterator[Atoms]:
 def _ase_sample(atoms: Atoms, keys: Keys, key: str, path: Path) -> Sample:
     there = {**atoms.info, **atoms.arrays, **_results(atoms)}
     energy, forces, stress = (there.get(name) for name in (keys.energy, keys.forces, keys.stress))
-    labels = Labels(energy, forces, stress, shares(there, keys), STRESS_UNITS[keys.stress_unit or "ev_a3"])
+    values = ([there.get(name) for name in names] for names in (keys.atomwise, keys.additional))
+    labels = Labels(energy, forces, stress, shares(there, keys), STRESS_UNITS[keys.stress_unit or "ev_a3"], *values)
     return labelled_sample(atoms, labels, atoms.info, keys, (path, key))
 
 
@@ -223,6 +230,8 @@ def _checked(atoms: Atoms, labels: Labels, where: str) -> tuple[AtomGraph, Targe
         forces=torch.from_numpy(_per_atom(labels.forces, (n, 3), "forces", "eV/Å", where)),
         stress=torch.from_numpy(stress).unsqueeze(0),
         atom_energy=torch.from_numpy(shares),
+        atomwise=_values(labels.atomwise, n, "values of atoms", where),
+        additional=_values([None if v is None else [v] for v in labels.additional], 1, "additional values", where),
     )
     return graph, targets
 
@@ -251,6 +260,19 @@ def _per_atom(value: Any, shape: tuple[int, ...], label: str, unit: str, where: 
     if numbers.shape != shape:
         raise DataError(f"{where}: {label} have shape {numbers.shape}; expected {shape}, in {unit}.")
     return numbers
+
+
+def _values(given: Sequence[Any], rows: int, label: str, where: str) -> torch.Tensor:
+    """Values [rows, K] of one entry, or of several with a column each; NaN where one is missing."""
+    if all(value is None for value in given):
+        return NO_VALUES
+    blocks = [np.full((rows, 1), np.nan) if value is None else _numbers(value, label, where) for value in given]
+    shapes = [block.shape for block in blocks]
+    if any(len(shape) not in (1, 2) or shape[0] != rows for shape in shapes):
+        raise DataError(
+            f"{where}: {label} have shape {' and '.join(map(str, shapes))}; expected ({rows},) or ({rows}, values)."
+        )
+    return torch.from_numpy(np.concatenate([block.reshape(rows, -1) for block in blocks], axis=1))
 
 
 def _stress(value: Any, where: str) -> np.ndarray:

@@ -44,6 +44,14 @@ class TrainConfig(Strict):
         default="energies", description="name of the energies of atoms, eV; read where their loss has a weight"
     )
 
+    atomwise_key: tuple[str, ...] = Field(
+        default=("atomwise",),
+        description="name of the other values of atoms, or one name each; read where their loss has a weight",
+    )
+    additional_key: tuple[str, ...] = Field(
+        default=("additional_output",), description="the same of the other values of structures"
+    )
+
     group_key: str = Field(default="config_type", description="entry of a structure by which errors are reported")
     split_group_key: str | None = Field(
         default=None, description="entry of a structure; those that share its value stay on one side of the split"
@@ -165,7 +173,7 @@ class TrainConfig(Strict):
     output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
     loggers: tuple[LogName, ...] = Field(default=(), description="send the history to these, too; see the extras")
 
-    @field_validator("data", "validation_data", "replay_data", mode="before")
+    @field_validator("data", "validation_data", "replay_data", "atomwise_key", "additional_key", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -193,8 +201,7 @@ class TrainConfig(Strict):
             raise ValueError("train_ratio, val_ratio and test_ratio add up to more than 1")
         if self.reference_compounds and (self.reference_energies is not None or self.start_from is not None):
             raise ValueError("reference_compounds excludes reference_energies, and start_from, which refits them")
-        loss = self.loss
-        if not (loss.energy_weight or loss.force_weight or loss.stress_weight or loss.atom_energy_weight):
+        if not any(getattr(self.loss, name) for name in LossConfig.model_fields if name.endswith("_weight")):
             raise ValueError("all loss weights are zero; give at least one of them a positive value")
         if self.replay_data and (self.start_from is None or self.sampling_policy != "uniform"):
             raise ValueError("replay_data is for start_from, and goes with sampling_policy uniform alone")

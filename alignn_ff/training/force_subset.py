@@ -17,7 +17,7 @@ from alignn_ff.data.loading import Loader, Loading
 from alignn_ff.device import choose_device
 from alignn_ff.evaluate import Prediction, Want, evaluate
 from alignn_ff.graph import concat
-from alignn_ff.io import Targets
+from alignn_ff.io import join_targets
 from alignn_ff.models import Potential
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loss import LossConfig
@@ -121,11 +121,8 @@ def _loading(config: TrainConfig) -> Loading:
 def _join(first: Predicted, rest: Predicted) -> Predicted:
     """One batch of two; the second has no derivatives, and its labels of these are hidden from the loss."""
     assert first.prediction.forces is not None  # it was asked for them
-    nothing = Targets(
-        rest.targets.energy,
-        torch.full_like(rest.targets.forces, torch.nan),
-        torch.full_like(rest.targets.stress, torch.nan),
-        rest.targets.atom_energy,
+    nothing = rest.targets._replace(
+        forces=torch.full_like(rest.targets.forces, torch.nan), stress=torch.full_like(rest.targets.stress, torch.nan)
     )
     a, b = first.prediction, rest.prediction
     prediction = Prediction(
@@ -133,6 +130,8 @@ def _join(first: Predicted, rest: Predicted) -> Predicted:
         atom_energy=torch.cat([a.atom_energy, b.atom_energy]),
         forces=torch.cat([first.prediction.forces, torch.zeros_like(rest.targets.forces)]),
         stress=None if a.stress is None else torch.cat([a.stress, torch.zeros_like(rest.targets.stress)]),
+        atomwise=None if a.atomwise is None or b.atomwise is None else torch.cat([a.atomwise, b.atomwise]),
+        additional=None if a.additional is None or b.additional is None else torch.cat([a.additional, b.additional]),
     )
-    targets = Targets(*(torch.cat(pair) for pair in zip(first.targets, nothing, strict=True)))
+    targets = join_targets([first.targets, nothing])
     return Predicted([*first.indices, *rest.indices], concat([first.graph, rest.graph]), targets, prediction)

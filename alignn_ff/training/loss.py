@@ -27,9 +27,13 @@ class LossConfig(Strict):
     atom_energy_weight: float = Field(
         default=0.0, ge=0, description="weight of the energies of atoms, where the labels share the energy among them"
     )
+    atomwise_weight: float = Field(default=0.0, ge=0, description="weight of the other values of atoms")
+    additional_output_weight: float = Field(default=0.0, ge=0, description="weight of the other values of structures")
     energy_delta: float = Field(default=0.02, gt=0, description="eV/atom; where huber turns from square to linear")
     force_delta: float = Field(default=0.1, gt=0, description="eV/Å; the same for forces")
     stress_delta: float = Field(default=0.01, gt=0, description="eV/Å³; the same for stress")
+    atomwise_delta: float = Field(default=0.1, gt=0, description="the same for other values of atoms, in their unit")
+    additional_output_delta: float = Field(default=0.1, gt=0, description="the same for other values of structures")
 
 
 class LossStage(Strict):
@@ -40,6 +44,8 @@ class LossStage(Strict):
     force_weight: float | None = Field(default=None, ge=0)
     stress_weight: float | None = Field(default=None, ge=0)
     atom_energy_weight: float | None = Field(default=None, ge=0)
+    atomwise_weight: float | None = Field(default=None, ge=0)
+    additional_output_weight: float | None = Field(default=None, ge=0)
 
 
 class LossTerms(NamedTuple):
@@ -50,6 +56,8 @@ class LossTerms(NamedTuple):
     forces: Tensor
     stress: Tensor
     atom_energy: Tensor
+    atomwise: Tensor
+    additional: Tensor
 
 
 class Sums(NamedTuple):
@@ -93,7 +101,13 @@ def summed_loss(
     if config.atom_energy_weight:
         labels = targets.atom_energy
         atom_energy = _sum(prediction.atom_energy, labels, form, config.energy_delta, atom_weights)
-    terms = (energy, forces, stress, atom_energy)
+    atomwise = additional = none
+    if config.atomwise_weight and prediction.atomwise is not None and targets.atomwise.numel():
+        atomwise = _sum(prediction.atomwise, targets.atomwise, form, config.atomwise_delta, atom_weights)
+    if config.additional_output_weight and prediction.additional is not None and targets.additional.numel():
+        delta = config.additional_output_delta
+        additional = _sum(prediction.additional, targets.additional, form, delta, weights)
+    terms = (energy, forces, stress, atom_energy, atomwise, additional)
     return Sums(torch.stack([t.cost for t in terms]), energy.cost.new_tensor([t.labels for t in terms]))
 
 
@@ -102,9 +116,12 @@ def mean_loss(sums: Sums, config: LossConfig) -> LossTerms:
     means = sums.costs / sums.counts.clamp(min=1)
     if config.criterion == "rmse":
         means = torch.where(sums.counts > 0, (means + _TINY).sqrt(), means)
-    energy, forces, stress, atom_energy = means.unbind()
-    total = config.energy_weight * energy + config.force_weight * forces + config.stress_weight * stress
-    return LossTerms(total + config.atom_energy_weight * atom_energy, energy, forces, stress, atom_energy)
+    weights = (
+        *(config.energy_weight, config.force_weight, config.stress_weight, config.atom_energy_weight),
+        *(config.atomwise_weight, config.additional_output_weight),
+    )
+    total = sum((weight * mean for weight, mean in zip(weights, means, strict=True)), means.new_zeros(()))
+    return LossTerms(total, *means.unbind())
 
 
 class _Sum(NamedTuple):

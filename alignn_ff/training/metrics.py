@@ -25,19 +25,26 @@ class Errors(NamedTuple):
         energy: [n, 2] label and prediction, eV/atom.
         forces: [m, 2] components, eV/Å.
         stress: [k, 2] components, GPa.
-        energy_group, forces_group, stress_group: group (`config_type`) of each row.
-        energy_element, forces_element, stress_element: elements of the structure, or element of the atom.
+        atomwise, additional: [j, 2] other values of atoms and of structures, in the units of their labels.
+        energy_group, …: group (`config_type`) of each row.
+        energy_element, …: elements of the structure, or element of the atom.
     """
 
     energy: np.ndarray
     forces: np.ndarray
     stress: np.ndarray
+    atomwise: np.ndarray
+    additional: np.ndarray
     energy_group: np.ndarray
     forces_group: np.ndarray
     stress_group: np.ndarray
+    atomwise_group: np.ndarray
+    additional_group: np.ndarray
     energy_element: np.ndarray
     forces_element: np.ndarray
     stress_element: np.ndarray
+    atomwise_element: np.ndarray
+    additional_element: np.ndarray
 
 
 class Score(NamedTuple):
@@ -104,6 +111,10 @@ def collect(batches: Iterable[Predicted], data: Dataset) -> Errors:
         if prediction.stress is not None:
             stresses = (targets.stress * GPA_PER_EV_A3, prediction.stress * GPA_PER_EV_A3)
             _add(parts, "stress", *stresses, groups, elements)
+        if prediction.atomwise is not None and targets.atomwise.numel():
+            _add(parts, "atomwise", targets.atomwise, prediction.atomwise, groups[owner], symbols)
+        if prediction.additional is not None and targets.additional.numel():
+            _add(parts, "additional", targets.additional, prediction.additional, groups, elements)
     return Errors(**{name: _joined(name, pieces) for name, pieces in parts.items()})
 
 
@@ -118,17 +129,19 @@ def score(pairs: np.ndarray) -> Score:
 
 
 def summary(errors: Errors) -> dict[str, float]:
-    """The row of a history: MAE and RMSE in meV/atom, meV/Å and GPa; what has no label is absent."""
+    """The row of a history: MAE and RMSE in meV/atom, meV/Å, GPa or units of the labels; what has none is absent."""
     row = {}
     for name, pairs, factor, unit in (
-        ("energy", errors.energy, MEV, "mev_per_atom"),
-        ("force", errors.forces, MEV, "mev_per_a"),
-        ("stress", errors.stress, 1.0, "gpa"),
+        ("energy", errors.energy, MEV, "_mev_per_atom"),
+        ("force", errors.forces, MEV, "_mev_per_a"),
+        ("stress", errors.stress, 1.0, "_gpa"),
+        ("atomwise", errors.atomwise, 1.0, ""),
+        ("additional_output", errors.additional, 1.0, ""),
     ):
         if len(pairs):
             s = score(pairs)
-            row[f"{name}_mae_{unit}"] = factor * s.mae
-            row[f"{name}_rmse_{unit}"] = factor * s.rmse
+            row[f"{name}_mae{unit}"] = factor * s.mae
+            row[f"{name}_rmse{unit}"] = factor * s.rmse
     return row
 
 
@@ -145,8 +158,7 @@ def _without_edges(seen: Predicted) -> Predicted:
     graph, p = seen.graph, seen.prediction
     none = {"edge_src": graph.edge_src[:0], "edge_dst": graph.edge_dst[:0], "edge_shift": graph.edge_shift[:0]}
     bare = to_device(graph._replace(**none, angle_in=None, angle_out=None), torch.device("cpu"))
-    forces, stress = (None if t is None else t.cpu() for t in (p.forces, p.stress))
-    prediction = Prediction(p.energy.cpu(), p.atom_energy.cpu(), forces, stress)
+    prediction = p._replace(**{name: t.cpu() for name, t in p._asdict().items() if t is not None})
     return Predicted(seen.indices, bare, Targets(*(t.cpu() for t in seen.targets)), prediction)
 
 
@@ -178,7 +190,7 @@ def _add(
 def _joined(name: str, pieces: list[np.ndarray]) -> np.ndarray:
     if pieces:
         return np.concatenate(pieces)
-    return np.zeros((0, 2)) if name in ("energy", "forces", "stress") else np.zeros(0, dtype=str)
+    return np.zeros(0, dtype=str) if name.endswith(("_group", "_element")) else np.zeros((0, 2))
 
 
 def _elements(numbers: Tensor) -> str:

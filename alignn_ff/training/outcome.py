@@ -38,6 +38,8 @@ PARITY_CAPTIONS = {
     "energy": "Energy per atom, by the elements of a structure.",
     "forces": "Force components, by the element of the atom.",
     "stress": "Stress components, by the elements of a structure.",
+    "atomwise": "Other values of atoms, by the element of the atom.",
+    "additional": "Additional values, by the elements of a structure.",
 }
 
 

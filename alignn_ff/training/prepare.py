@@ -17,7 +17,7 @@ from alignn_ff.data.sources import Keys, Sample, read_all
 from alignn_ff.data.split import Shares, Split, load_split, make_split
 from alignn_ff.data.streamed import Outline, outline_of, select, weighed
 from alignn_ff.device import DTYPES
-from alignn_ff.errors import ConfigError, DataError
+from alignn_ff.errors import ConfigError
 from alignn_ff.graph import AtomGraph, edge_vectors
 from alignn_ff.models import Potential, Sum, build
 from alignn_ff.models.base import SYMBOLS, check_elements
@@ -25,9 +25,9 @@ from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.core import with_core
 from alignn_ff.training.domain import domain_of
 from alignn_ff.training.freeze import freeze
+from alignn_ff.training.labels import check_labels, check_outputs, check_widths, keys_of
 from alignn_ff.training.references import compound_energies, force_scales, least_squares_energies
 from alignn_ff.training.replay import aligned, replay_facts, replay_samples
-from alignn_ff.training.stages import largest_weights
 from alignn_ff.training.storage import datasets, storage_of, training_samples
 from alignn_ff.training.warm_start import origin, refitted_energies, started_core, started_network
 
@@ -54,21 +54,21 @@ def prepare(config: TrainConfig, *, progress: bool = False) -> Prepared:
 
     Raises:
         CacheError: what lies in `cache_dir` is of other data and is not to be replaced.
-        DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label to apply it to.
+        DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label or output to apply it
+            to.
     """
-    names = (config.energy_key, config.forces_key, config.stress_key)
-    atom_energy = config.atom_energy_key if largest_weights(config).atom_energy_weight else None
-    keys = Keys(*names, config.stress_unit, config.group_key, config.split_group_key, atom_energy, config.weight_key)
+    check_outputs(config)
+    keys = keys_of(config)
     storage = storage_of(config, progress)
     samples, removed = _within_bounds(config, _remarked(training_samples(config.data, keys, storage, "data")))
     outline = outline_of(samples)
     split = _split(config, outline, removed)
     place = {key: index for index, key in enumerate(outline.key)}
-    parts = [select(samples, [place[key] for key in keys]) for keys in split]
+    parts = [select(samples, [place[key] for key in part]) for part in split]
     if config.validation_data:
         parts[1] = _remarked(training_samples(config.validation_data, keys, storage, "validation"))
     parts = [weighed(part, config.group_weights) for part in parts]
-    _check_labels(parts[0], config)
+    check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
     replay = replay_samples(config, keys)
     potential = initial_potential(parts[0], config, replay)
@@ -79,6 +79,7 @@ def prepare(config: TrainConfig, *, progress: bool = False) -> Prepared:
         )
     for samples_of_part, what in zip(parts, Split._fields, strict=True):
         _check_elements(potential, samples_of_part, what)
+        check_widths(samples_of_part, potential, keys)
     learned = [*parts[0], *aligned(replay, potential)] if replay else parts[0]
     train, val, test = datasets([learned, *parts[1:]], potential, config.graph_cache_mb, storage)
     typical = _typical(train, config.random_seed)
@@ -194,19 +195,3 @@ def _given_energies(config: TrainConfig, samples: Sequence[Sample], elements: Se
     if absent:
         raise ConfigError(f"`reference_energies` has no {' '.join(absent)}, which the training data hold.")
     return [given[e] for e in elements]
-
-
-def _check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
-    loss = largest_weights(config)
-    weights = {
-        "energy": loss.energy_weight,
-        "forces": loss.force_weight,
-        "stress": loss.stress_weight,
-        "atom_energy": loss.atom_energy_weight,
-    }
-    for name, weight in weights.items():
-        if weight and not any(bool(torch.isfinite(getattr(s.targets, name)).any()) for s in samples):
-            raise DataError(
-                f"the loss weighs {name}, but no training structure has any. Check the label's name "
-                f"(`{name}_key`) or set its weight to 0."
-            )

@@ -167,7 +167,7 @@ class Record:
         write_text(self.folder / "history.jsonl", "".join(json.dumps(row) + "\n" for row in self.rows))
         table = io.StringIO()
         if self.rows:
-            writer = csv.DictWriter(table, fieldnames=list(self.rows[0]))
+            writer = csv.DictWriter(table, fieldnames=list(self.rows[-1]))
             writer.writeheader()
             writer.writerows(self.rows)
         write_text(self.folder / "history.csv", table.getvalue())

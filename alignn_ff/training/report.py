@@ -16,6 +16,7 @@ from alignn_ff.files import write_text
 from alignn_ff.models.base import Potential, check_elements
 from alignn_ff.reports.figure import save_figure
 from alignn_ff.reports.parity import parity_figure
+from alignn_ff.training.labels import check_widths
 from alignn_ff.training.metrics import Errors, collect, predict, score
 from alignn_ff.training.prepare import labelled
 from alignn_ff.units import MEV
@@ -24,6 +25,8 @@ QUANTITIES = {
     "energy": ("energy", "eV/atom", MEV, "meV/atom"),
     "forces": ("force component", "eV/Å", MEV, "meV/Å"),
     "stress": ("stress component", "GPa", 1.0, "GPa"),
+    "atomwise": ("value of an atom", "as labelled", 1.0, "as labelled"),
+    "additional": ("additional value", "as labelled", 1.0, "as labelled"),
 }
 """Field of `Errors`: its name on an axis, its unit there, factor and unit of its errors in a table."""
 
@@ -34,12 +37,13 @@ def evaluate_model(
     """Errors of a potential on labelled files; `device` and `keys` as in a training config.
 
     Raises:
-        DataError: see `read_all`.
+        DataError: see `read_all`; or other values than the potential gives.
         UnknownElementError: an element the potential does not know.
     """
     samples = labelled(files, keys)
     for sample in samples:
         check_elements(potential.elements, sample.graph.numbers, f"structure {sample.key}")
+    check_widths(samples, potential, keys)
     data = Dataset(samples, **potential.wants)
     place = choose_device(device)
     batches = predict(potential.to(place), data, Budget(len(samples), edges=batch_edges), place)

@@ -17,7 +17,10 @@ from alignn_ff.training.ranks import ALONE, Ranks
 from alignn_ff.training.record import Record
 from alignn_ff.training.sampling import Sampler, build_sampler
 
-SUMS = ("train_loss", "train_energy_loss", "train_force_loss", "train_stress_loss", "train_atom_energy_loss")
+SUMS = (
+    *("train_loss", "train_energy_loss", "train_force_loss", "train_stress_loss", "train_atom_energy_loss"),
+    *("train_atomwise_loss", "train_additional_output_loss"),
+)
 """What a history calls the terms of the loss, see `LossTerms`."""
 NO_SUMS = (0.0,) * len(SUMS)
 
@@ -41,6 +44,9 @@ class Position:
     best_epoch: int = 0
     seconds: float = 0.0
     halves: bool = False
+
+    def __post_init__(self) -> None:
+        self.sums = (*self.sums, *NO_SUMS[len(self.sums) :])  # of a run begun before there were so many
 
 
 class Run(NamedTuple):

@@ -31,16 +31,13 @@ _NETWORK = (
     *("embedding_features", "hidden_features", "use_cutoff_function", "multiply_cutoff", "inner_cutoff", "exponent"),
     *("lighten_edges", "backtracking", "conv_type", "num_heads"),
     *(*_SMOOTH, "angular_learnable", "use_atomref", *GRAPH),
+    *("atomwise_output_features", "atomwise_target", "additional_output_features", "additional_target"),
 )
 """Fields of the model there and here."""
 
 _ONE_MODEL_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "output_features": ((1,), "a force field has one energy"),
     "grad_multiplier": ((-1,), "forces are minus the gradient of the energy"),
-    "atomwise_output_features": ((0,), "charges and magnetic moments are not learned"),
-    "atomwise_weight": ((0, None), "charges and magnetic moments are not learned"),
-    "additional_output_features": ((0,), "outputs beside energy, forces and stress are not learned"),
-    "additional_output_weight": ((0, None), "outputs beside energy, forces and stress are not learned"),
     "extra_features": ((0,), "a force field knows atoms alone"),
     "link": (("identity",), "an energy is unbounded"),
     "zero_inflated": ((False,), "an energy is no count"),
@@ -69,7 +66,7 @@ _WITHOUT_EFFECT = {name: rule for name, rule in WITHOUT_EFFECT.items() if name n
 _READ_APART = ("model", "target", "criterion", "lr_total_epochs", "log_tensorboard", "distributed", "data_parallel")
 _MODEL_READ_APART = (
     *("atom_input_features", "calculate_gradient", "graphwise_weight", "gradwise_weight", "stresswise_weight"),
-    *("use_penalty", "use_zbl"),
+    *("use_penalty", "use_zbl", "atomwise_weight", "additional_output_weight"),
 )
 
 TOP_FIELDS = (*SAME, *_LOADING, *GRAPH, *_WITHOUT_EFFECT, *ONE_VALUE, *_READ_APART)
@@ -84,6 +81,8 @@ _OURS = (
     "energy_key",
     "forces_key",
     "stress_key",
+    "atomwise_key",
+    "additional_key",
     "split_file",
     "loss",
     "cache_dir",
@@ -92,6 +91,10 @@ _OURS = (
 
 _PUBLISHED = ("alignn_atomwise", "alignn_atomwise_pure", "alignn_atomwise_pure_smooth")
 """Models whose upstream fields mean the same here."""
+
+
+_FURTHER = {"atomwise_weight": "atomwise_output_features", "additional_output_weight": "additional_output_features"}
+"""Weights of outputs beside the energy, and how many of them there are."""
 
 
 def is_upstream(fields: Mapping[str, Any]) -> bool:
@@ -160,4 +163,12 @@ def _loss(fields: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]
         "energy_weight": model.get("graphwise_weight", 1.0),
         "force_weight": model.get("gradwise_weight", 1.0) if derived else 0.0,
         "stress_weight": model.get("stresswise_weight", 0.0) * unit if derived else 0.0,
+        **_further_weights(model),
     }
+
+
+def _further_weights(model: Mapping[str, Any]) -> dict[str, float]:
+    """Weights of outputs beside the energy; none of outputs that there are not, which upstream passes over."""
+    absent = {weight: count for weight, count in _FURTHER.items() if not model.get(count)}
+    tell(model, {weight: (0, f"{count} is 0: there is nothing to weigh") for weight, count in absent.items()}, "model.")
+    return {weight: 0.0 if weight in absent else float(model.get(weight) or 0.0) for weight in _FURTHER}

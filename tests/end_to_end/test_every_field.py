@@ -42,6 +42,18 @@ DATA: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "stress_key": ({}, {"stress_key": "other_stress"}),
     "stress_unit": ({}, {"stress_unit": "gpa"}),
     "atom_energy_key": ({"loss": {"atom_energy_weight": 1.0}}, {"atom_energy_key": "other_energies"}),
+    "atomwise_key": (
+        {"model": {**TINY, "atomwise_output_features": 1}, "loss": {"atomwise_weight": 1.0}, "atomwise_key": "bader"},
+        {"atomwise_key": "other_bader"},
+    ),
+    "additional_key": (
+        {
+            "model": {**TINY, "additional_output_features": 2},
+            "loss": {"additional_output_weight": 1.0},
+            "additional_key": ["gap", "bulk"],
+        },
+        {"additional_key": ["bulk", "gap"]},
+    ),
     "group_key": ({}, {"group_key": "family"}),
     "split_group_key": ({}, {"split_group_key": "family"}),
     "stratify_split": ({}, {"stratify_split": True}),
@@ -107,9 +119,14 @@ TRAINING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 """Fields of which the training tells."""
 
+VALUES = {"atomwise_weight": 1.0, "additional_output_weight": 1.0}
 LOSS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "criterion": ({}, {"criterion": "mse"}),
     **{f"{term}_weight": ({}, {f"{term}_weight": 0.7}) for term in ("energy", "force", "stress", "atom_energy")},
+    "atomwise_weight": (VALUES, {"atomwise_weight": 0.7}),
+    "additional_output_weight": (VALUES, {"additional_output_weight": 0.7}),
+    "atomwise_delta": (VALUES, {"atomwise_delta": 1e-4}),
+    "additional_output_delta": (VALUES, {"additional_output_delta": 1e-4}),
     **{f"{term}_delta": ({"stress_weight": 1.0}, {f"{term}_delta": 1e-4}) for term in ("energy", "force", "stress")},
 }
 
@@ -132,6 +149,8 @@ def frames(seed: int, count: int, element: str) -> list:
         energies = atoms.get_potential_energies()
         atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces, stress=stress, energies=energies)
         atoms.info |= {"config_type": "odd" if k % 2 else "even", "family": k // 2, "share": 0.5}
+        atoms.info |= {"gap": energy, "bulk": stress[0]}
+        atoms.arrays |= {"bader": forces[:, 0], "other_bader": forces[:, 1]}
         atoms.info |= {"other_energy": energy - 1.0, "other_stress": 2.0 * stress}
         atoms.arrays |= {"other_forces": 2.0 * forces, "other_energies": 2.0 * energies}
         found.append(atoms)
@@ -230,9 +249,11 @@ def test_field_of_the_loss(folder, monkeypatch, tmp_path, name):
     blank(monkeypatch)
     said = []
     both, one = LOSS[name]
+    model = {**TINY, "atomwise_output_features": 1, "additional_output_features": 2} if both == VALUES else TINY
+    fields = {"model": model, "atomwise_key": "bader", "additional_key": ["gap", "bulk"]}
     for place, loss in enumerate((both, {**both, **one})):
         work = tmp_path / str(place)
         work.mkdir()
         monkeypatch.chdir(work)
-        said.append(outcome(trained, {"loss": loss, "epochs": 1, "data": str(folder / "a.extxyz")}, work))
+        said.append(outcome(trained, {**fields, "loss": loss, "epochs": 1, "data": str(folder / "a.extxyz")}, work))
     assert said[0] != said[1]

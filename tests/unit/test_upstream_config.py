@@ -80,7 +80,14 @@ def base(tmp_path) -> TrainConfig:
 def test_the_lists_above_are_whole():
     ours = {"mode", "radial_basis", "angular_basis", "radial_cutoff", "smooth_cutoff_coeff", "radial_learnable"}
     ours |= {"angular_learnable", "use_atomref", "num_classes", "cutoff", "cutoff_extra", "three_body_cutoff"}
-    ours |= {"max_neighbors", "atom_features", "neighbor_strategy", "use_canonize"}
+    ours |= {
+        "atomwise_target",
+        "additional_target",
+        "max_neighbors",
+        "atom_features",
+        "neighbor_strategy",
+        "use_canonize",
+    }
     assert set(TOP) | {"model"} == set(TOP_FIELDS)
     assert set(MODEL) == set(MODEL_FIELDS) - ours
 

@@ -1,0 +1,94 @@
+"""Which labels a config has read, and whether they are what its loss and its model ask for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from alignn_ff.data.sources import Keys, Sample
+from alignn_ff.errors import ConfigError, DataError
+from alignn_ff.models import Potential
+from alignn_ff.training.config import TrainConfig
+from alignn_ff.training.stages import largest_weights
+
+log = logging.getLogger(__name__)
+
+_OUTPUTS = {"atomwise": "atomwise_weight", "additional": "additional_output_weight"}
+"""Values of atoms and of structures beside energies, and the weight of their loss."""
+
+
+def keys_of(config: TrainConfig) -> Keys:
+    """Names of the labels; of those that not every potential learns only where their loss has a weight."""
+    loss = largest_weights(config)
+    return Keys(
+        energy=config.energy_key,
+        forces=config.forces_key,
+        stress=config.stress_key,
+        stress_unit=config.stress_unit,
+        group=config.group_key,
+        family=config.split_group_key,
+        atom_energy=config.atom_energy_key if loss.atom_energy_weight else None,
+        weight=config.weight_key,
+        atomwise=config.atomwise_key if loss.atomwise_weight else (),
+        additional=config.additional_key if loss.additional_output_weight else (),
+    )
+
+
+def check_outputs(config: TrainConfig) -> None:
+    """Say no to a loss of outputs that the model does not have; warn of those it has that are not learned.
+
+    Raises:
+        ConfigError: names the weight and the field of the model.
+    """
+    loss = largest_weights(config)
+    for of, weight in _OUTPUTS.items():
+        learned, count = bool(getattr(loss, weight)), config.model.get(f"{of}_output_features", 0)
+        if learned and not count:
+            raise ConfigError(
+                f"loss.{weight} is {getattr(loss, weight)}, but the model has no such outputs. Set "
+                f"model.{of}_output_features to how many there are, or the weight to 0."
+            )
+        if count and not learned:
+            log.warning("loss.%s is 0: the model's %s outputs are not learned", weight, of)
+
+
+def check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
+    """Say no where the loss weighs what no structure is labelled with.
+
+    Raises:
+        DataError: names the label.
+    """
+    loss = largest_weights(config)
+    weights = {
+        "energy": loss.energy_weight,
+        "forces": loss.force_weight,
+        "stress": loss.stress_weight,
+        "atom_energy": loss.atom_energy_weight,
+        **{of: getattr(loss, weight) for of, weight in _OUTPUTS.items()},
+    }
+    for name, weight in weights.items():
+        if weight and not any(bool(torch.isfinite(getattr(s.targets, name)).any()) for s in samples):
+            raise DataError(
+                f"the loss weighs {name}, but no training structure has any. Check the label's name "
+                f"(`{name}_key`) or set its weight to 0."
+            )
+
+
+def check_widths(samples: Iterable[Sample], potential: Potential, keys: Keys) -> None:
+    """Say no to structures with more or fewer values than a potential gives; those not asked for are not looked at.
+
+    Raises:
+        DataError: names the structure.
+    """
+    if not (keys.atomwise or keys.additional):
+        return
+    for sample in samples:
+        for of in _OUTPUTS:
+            found, expected = getattr(sample.targets, of).shape[1], len(getattr(potential, f"{of}_names"))
+            if found not in (0, expected):
+                raise DataError(
+                    f"structure {sample.key} has {found} {of} values, and the model gives {expected}. Set "
+                    f"model.{of}_output_features to {found}, or {of}_key to the names of what is to be learned."
+                )
