@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--start", help="structures to rattle")
     parser.add_argument("--truth", help="who says what is true of these: a model, or ase:NAME")
     parser.add_argument("--count", type=int, default=60, help="structures to rattle")
-    parser.add_argument("--out", default="benchmark_results/committee_spread.json")
+    parser.add_argument("--out", default="runs/benchmarks/committee_spread.json")
     args = parser.parse_args()
     if args.labelled:
         structures = read(args.labelled, ":")

@@ -122,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=5, help="of each training, the first of which is not timed")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", default="benchmark_results/dry_run.json")
+    parser.add_argument("--out", default="runs/benchmarks/dry_run.json")
     parser.add_argument("--only", nargs=2, metavar=("WHAT", "CONFIG"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.only:

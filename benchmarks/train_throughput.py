@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=4, help="of each; the first interval is between two ends")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", default="benchmark_results/train_throughput.json")
+    parser.add_argument("--out", default="runs/benchmarks/train_throughput.json")
     args = parser.parse_args()
     frames = read(args.data, ":")
     frames = frames[:: max(1, len(frames) // args.structures)][: args.structures]
