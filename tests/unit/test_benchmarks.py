@@ -174,6 +174,8 @@ def test_errors_are_tabulated_by_family_and_kind():
         energy_element=np.array(["Cl-Na", "Cu"]),
         forces_element=np.array(["Na", "Cl", "Cu"]),
         stress_element=empty[1],
+        **{name: empty[0] for name in ("atomwise", "additional")},
+        **{f"{name}_{by}": empty[1] for name in ("atomwise", "additional") for by in ("group", "element")},
     )
     found = {(r["quantity"], r["of"]): (r["mae"], r["count"]) for r in teacher_student.tabulate(errors)}
     assert found["energy", "all"] == pytest.approx((2.0, 2))
