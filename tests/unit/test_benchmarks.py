@@ -174,7 +174,7 @@ def test_errors_are_tabulated_by_family_and_kind():
         energy_element=np.array(["Cl-Na", "Cu"]),
         forces_element=np.array(["Na", "Cl", "Cu"]),
         stress_element=empty[1],
-        **{name: empty[0] for name in ("atomwise", "additional")},
+        **dict.fromkeys(("atomwise", "additional"), empty[0]),
         **{f"{name}_{by}": empty[1] for name in ("atomwise", "additional") for by in ("group", "element")},
     )
     found = {(r["quantity"], r["of"]): (r["mae"], r["count"]) for r in teacher_student.tabulate(errors)}
