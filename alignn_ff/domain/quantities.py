@@ -11,13 +11,10 @@ from torch import Tensor
 
 from alignn_ff.graph import AtomGraph, atom_counts, edge_vectors, volumes
 from alignn_ff.models.base import SYMBOLS
-from alignn_ff.models.elements import COVALENT_RADII
+from alignn_ff.models.elements import COORDINATION_FULL, COORDINATION_REACH, COVALENT_RADII
 
 SIZE = len(SYMBOLS)
 """Rows of a table by atomic number."""
-
-_REACH = 1.5
-_FULL_SHARE = 0.8
 
 
 class Quantities(NamedTuple):
@@ -41,7 +38,7 @@ def quantities(graph: AtomGraph, cutoff: float) -> Quantities:
     """The quantities of a graph on the CPU with every edge up to `cutoff` Å."""
     pair = graph.numbers[graph.edge_src] * SIZE + graph.numbers[graph.edge_dst]
     distance = edge_vectors(graph).norm(dim=1)
-    weight = (distance * _slopes(cutoff)[pair]).add_(1.0 / (1.0 - _FULL_SHARE)).clamp_(0.0, 1.0)
+    weight = (distance * _slopes(cutoff)[pair]).add_(1.0 / (1.0 - COORDINATION_FULL)).clamp_(0.0, 1.0)
     coordination = torch.zeros(len(graph.numbers), dtype=torch.float64).index_add_(0, graph.edge_dst, weight)
     spheres = torch.zeros(len(graph.cell), dtype=torch.float64)
     spheres.index_add_(0, graph.graph_index, _sphere_volumes()[graph.numbers])
@@ -101,4 +98,4 @@ def _sphere_volumes() -> Tensor:
 @cache
 def _slopes(cutoff: float) -> Tensor:
     """How fast a neighbour's count falls with its distance, 1/Å [119 * 119]."""
-    return -1.0 / (1.0 - _FULL_SHARE) / (_REACH * radius_sums()).clamp(max=cutoff)
+    return -1.0 / (1.0 - COORDINATION_FULL) / (COORDINATION_REACH * radius_sums()).clamp(max=cutoff)

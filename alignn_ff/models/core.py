@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from alignn_ff.errors import ConfigError
 from alignn_ff.graph import AtomGraph
 from alignn_ff.models.base import SYMBOLS, Composite, Heads, Potential, element_index
-from alignn_ff.models.elements import COVALENT_RADII
+from alignn_ff.models.elements import COORDINATION_FULL, COORDINATION_REACH, COVALENT_RADII
 
 HEIGHT = 1000.0
 """eV, of the wall between two atoms at no distance; a tenth closer than the wall begins costs 1 eV, a third 37."""
@@ -21,8 +21,6 @@ CROWD = 200.0
 
 HELD = 0.8
 """Of the distance at which the wall begins; nearer pairs look alike to the inner potential."""
-
-_FULL, _REACH = 1.2, 1.5
 
 
 class Core(Composite):
@@ -65,7 +63,7 @@ class Core(Composite):
         self.parts = nn.ModuleList(parts)
         self.limits = {"closest": [list(row) for row in closest], "crowded": list(crowded)}
         radii = torch.tensor([COVALENT_RADII[SYMBOLS.index(e) - 1] for e in self.elements], dtype=torch.float64)
-        reach = (_REACH * (radii[:, None] + radii)).clamp(max=self.cutoff)
+        reach = (COORDINATION_REACH * (radii[:, None] + radii)).clamp(max=self.cutoff)
         self.register_buffer("index", element_index(self.elements), persistent=False)
         for name, table in zip(("closest", "crowded", "reach"), (*tables, reach), strict=True):
             self.register_buffer(name, table, persistent=False)
@@ -74,28 +72,26 @@ class Core(Composite):
         element = self.index[graph.numbers]
         pair = element[graph.edge_src], element[graph.edge_dst]
         distance = vectors.detach().norm(dim=1)
-        closest = self.closest[pair].to(distance)
-        near = torch.nonzero(distance < closest).squeeze(1)
-        crowding = self._crowding(graph, vectors, distance, element)
-        if len(near) == 0:
-            inner = self.parts[0](graph, vectors)
-            return inner._replace(energy=inner.energy + crowding)
-        reduced = vectors[near].norm(dim=1) / closest[near]
-        held = vectors.index_copy(0, near, vectors[near] * (held_distance(reduced) / reduced).unsqueeze(1))
+        # Hardly any pair is so close: the others keep their vectors, and no derivative knows of the walls.
+        near = torch.nonzero(distance < self.closest[pair].to(distance)).squeeze(1)
+        reduced = vectors[near].norm(dim=1) / self.closest[pair[0][near], pair[1][near]].to(distance)
+        held = vectors
+        if len(near):
+            held = vectors.index_copy(0, near, vectors[near] * (held_distance(reduced) / reduced).unsqueeze(1))
         inner = self.parts[0](graph, held)
-        energy = inner.energy + crowding
+        energy = inner.energy + self._crowding(graph, vectors, distance / self.reach[pair].to(distance), element)
         wall = 0.5 * HEIGHT * (1.0 - reduced).to(energy) ** 3
         return inner._replace(energy=energy.index_add(0, graph.edge_dst[near], wall))
 
-    def _crowding(self, graph: AtomGraph, vectors: Tensor, distance: Tensor, element: Tensor) -> Tensor:
-        """Energy of the crowded atoms, eV [N]."""
-        reach = self.reach[element[graph.edge_src], element[graph.edge_dst]].to(distance)
-        most = self.crowded[element].to(distance)
-        count = torch.zeros_like(most).index_add_(0, graph.edge_dst, _counts(distance / reach))
-        # Hardly any atom is crowded: only the edges of those that are take part in the derivative.
+    def _crowding(self, graph: AtomGraph, vectors: Tensor, far: Tensor, element: Tensor) -> Tensor:
+        """Energy of the crowded atoms, eV [N], from distances over reach, without derivative [E]."""
+        most = self.crowded[element].to(far)
+        count = torch.zeros_like(most).index_add_(0, graph.edge_dst, _counts(far))
+        # Only the edges of those that are crowded take part in the derivative.
         edges = torch.nonzero((count > most)[graph.edge_dst]).squeeze(1)
         if len(edges):
-            shares = _counts(vectors[edges].norm(dim=1) / reach[edges])
+            reach = self.reach[element[graph.edge_src[edges]], element[graph.edge_dst[edges]]].to(far)
+            shares = _counts(vectors[edges].norm(dim=1) / reach)
             count = torch.zeros_like(most).index_add(0, graph.edge_dst[edges], shares)
         return CROWD * (count / most - 1.0).clamp(min=0.0) ** 3
 
@@ -112,6 +108,6 @@ def held_distance(x: Tensor) -> Tensor:
 
 
 def _counts(u: Tensor) -> Tensor:
-    """1 up to u = 0.8, 0 from 1 on, with two continuous derivatives."""
-    t = ((1.0 - u) / (1.0 - _FULL / _REACH)).clamp(0.0, 1.0)
+    """1 up to u = `COORDINATION_FULL`, 0 from 1 on, with two continuous derivatives."""
+    t = ((1.0 - u) / (1.0 - COORDINATION_FULL)).clamp(0.0, 1.0)
     return t**3 * (10.0 + t * (6.0 * t - 15.0))

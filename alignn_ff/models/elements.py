@@ -31,6 +31,11 @@ ELECTRONEGATIVITIES = (
 )
 # fmt: on
 
+COORDINATION_REACH = 1.5
+"""Sums of two covalent radii up to which atoms count as neighbours."""
+COORDINATION_FULL = 0.8
+"""Of that reach: nearer ones count in full."""
+
 _NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86, 118)
 
 
