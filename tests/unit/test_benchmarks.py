@@ -15,9 +15,12 @@ from ase.data import chemical_symbols
 from ase.formula import Formula
 from ase.io import write
 
+from alignn_ff import AlignnFFCalculator
 from alignn_ff.errors import ConfigError, RunawayError
+from alignn_ff.pretrained import load_potential
+from alignn_ff.training.core import core_of
 from alignn_ff.training.metrics import Errors
-from benchmarks import crystals, equal_time, legacy_sound, md_step, nvt_stability, teacher_student, two_lines
+from benchmarks import crystals, equal_time, legacy_sound, md_step, nvt_stability, squeezed, teacher_student, two_lines
 from benchmarks.contenders import Setup, build, kind
 from benchmarks.families import FAMILIES, families_of
 from benchmarks.reference_crystals import choose_crystals, read_crystals
@@ -281,6 +284,20 @@ def test_a_model_is_trained_for_its_seconds_and_no_longer(tmp_path, monkeypatch)
     assert 0 < short.epochs < longer.epochs and short.parameters == longer.parameters > 10_000
     assert longer.force_mae_mev_per_a < short.force_mae_mev_per_a
     assert longer.md_step_s > 0.0
+
+
+def test_a_model_is_squeezed_without_its_core_and_with_it():
+    potential = load_potential("mlearn-six").potential
+    bare = squeezed.without_core(potential)
+    assert core_of(bare) is None and core_of(potential) is not None
+    close, _, _, _, _, _, _, far = squeezed.squeezed("Si")["pair"]
+    without, held = (AlignnFFCalculator(p, domain_check=False).evaluate([close, far]) for p in (bare, potential))
+    assert held[0]["energy"] > without[0]["energy"] + 10.0
+    assert held[1]["energy"] == without[1]["energy"]
+    with pytest.raises(ConfigError, match="no core"):
+        squeezed.without_core(bare)
+    with pytest.raises(ConfigError, match="--elements"):
+        squeezed.squeezed("O")
 
 
 def test_contenders_walk_in_processes_of_their_own():
