@@ -9,10 +9,8 @@ is below one, else relative to it.
 
 from __future__ import annotations
 
-import argparse
-import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,15 +20,14 @@ import torch
 from ase import Atoms
 
 from alignn_ff import testing
-from alignn_ff.errors import ConfigError
 from alignn_ff.graph import edge_vectors
 from alignn_ff.models import PropertyModel, build_property
 from alignn_ff.models.base import SYMBOLS
 from alignn_ff.pretrained.publish import save_upstream
 from alignn_ff.pretrained.publish_property import property_files
 from alignn_ff.pretrained.upstream_property import load_upstream_property
-from benchmarks.command import end_well, write_json
-from benchmarks.parity_upstream import cuts_a_tie, structures
+from benchmarks.command import end_well
+from benchmarks.parity_upstream import cuts_a_tie, run_cases
 
 BAR = 1e-9
 EXTRA = (0.3, -0.7, 1.1, 0.2)
@@ -140,26 +137,14 @@ def compare(case: str, many: Sequence[Atoms]) -> Errors:
 
 
 def run() -> None:
-    """Print the table, write JSON where asked; a missed bar ends in a non-zero exit."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--structures", type=int, default=30)
-    parser.add_argument("--out", help="JSON file to write")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_default_dtype(torch.float64)  # the only way to make upstream compute in float64
-    many = structures(arguments.structures)
-    print(f"{'':26} {'cells':>5} {'error':>8} {'spread':>8}  read back")
-    rows = []
-    for case in CASES:
-        row = compare(case, many)
-        rows.append(row)
-        back = "bit-equal" if row.comes_back_bit_equal else "differs"
-        print(f"{case:26} {row.structures:5} {row.error:8.1e} {row.spread:8.1e}  {back}")
-    if arguments.out:
-        write_json(arguments.out, {"structures": len(many), "rows": [asdict(row) for row in rows]})
-    failed = [row.case for row in rows if not row.passes()]
-    if failed:
-        raise ConfigError(f"over the bar: {', '.join(failed)}.")
+    """Every case of `CASES`."""
+    run_cases(
+        __doc__,
+        CASES,
+        compare,
+        f"{'error':>8} {'spread':>8}",
+        lambda row: f"{row.error:8.1e} {row.spread:8.1e}",
+    )
 
 
 if __name__ == "__main__":
