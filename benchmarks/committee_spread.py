@@ -4,8 +4,9 @@
     python -m benchmarks.committee_spread runs/silicon --start Si_train.extxyz --truth universal
 
 With labelled structures outside the training range (the hottest frames of an AIMD run that were held out) the errors
-are those against their labels. Without, structures of a file are rattled and `--truth`, a better model or a
-calculator of ASE (`ase:NAME`), says what is true: then the errors hold its own, and the table says so.
+are those against their labels. Without, structures of a file are rattled and `--truth`, a better model, a calculator
+of ASE (`ase:NAME`) or a function that makes one (`examples/teacher_matgl.py:make`), says what is true: then the errors
+hold its own, and the table says so.
 """
 
 from __future__ import annotations
@@ -42,18 +43,14 @@ def rattled(frames: Sequence[Atoms], count: int) -> list[Atoms]:
 
 def true_forces(structures: Sequence[Atoms], truth: str) -> list[tuple[float, np.ndarray]]:
     """Energy, eV, and forces, eV/Å, of each structure by the better judge."""
-    from alignn_ff.calculator import AlignnFFCalculator
-    from alignn_ff.calculator.named import ase_calculator
+    from alignn_ff.distill.teacher import make_teacher
 
-    if truth.startswith("ase:"):
-        calc = ase_calculator(truth.removeprefix("ase:"))
-        found = []
-        for atoms in structures:
-            atoms.calc = calc
-            found.append((atoms.get_potential_energy(), atoms.get_forces().copy()))
-        return found
-    results = AlignnFFCalculator(truth, domain_check=False).evaluate(structures)
-    return [(result["energy"], result["forces"]) for result in results]
+    calculator = make_teacher(truth)
+    found = []
+    for atoms in structures:
+        atoms.calc = calculator
+        found.append((atoms.get_potential_energy(), atoms.get_forces().copy()))
+    return found
 
 
 def correlations(committee: str, structures: Sequence[Atoms], truth: list[tuple[float, np.ndarray]]) -> dict[str, Any]:
@@ -89,7 +86,7 @@ def main() -> None:
     parser.add_argument("committee", help="folder of its training")
     parser.add_argument("--labelled", help="structures outside the training range, with energy and forces")
     parser.add_argument("--start", help="structures to rattle")
-    parser.add_argument("--truth", help="who says what is true of these: a model, or ase:NAME")
+    parser.add_argument("--truth", help="who says what is true of these: a model, ase:NAME, or FILE.py:FUNCTION")
     parser.add_argument("--count", type=int, default=60, help="structures to rattle")
     parser.add_argument("--out", default="runs/benchmarks/committee_spread.json")
     args = parser.parse_args()
