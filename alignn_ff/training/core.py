@@ -72,6 +72,7 @@ def _limits(domain: Domain, elements: Sequence[str], earlier: Core | None) -> di
         table.reshape(SIZE, SIZE)[numbers][:, numbers] for table in (Limits(domain).closest, radius_sums())
     )
     closest = (_CLOSER * trained).clamp(min=_INNERMOST * radii, max=_OUTERMOST * radii)
+    closest = closest.clamp(max=domain.cutoff)  # beyond it no edge would tell of the wall
     crowded = torch.tensor([domain.coordination[element][1] + _SLACK for element in elements], dtype=torch.float64)
     if earlier is not None:
         known = [place for place, element in enumerate(elements) if element in earlier.elements]

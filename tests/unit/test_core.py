@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,13 @@ def test_walls_begin_a_little_outside_of_training():
         assert core is not None
         assert float(core.closest[CU, CU]) == pytest.approx(begins, abs=1e-3)
         assert float(core.crowded[CU]) == 13.5
+
+
+def test_no_wall_begins_beyond_the_cutoff():
+    reach = replace(domain(2.6, 12.5), cutoff=1.5)
+    core = core_of(with_core(summed(), reach))
+    assert core is not None
+    assert float(core.closest.max()) == 1.5
 
 
 def test_a_model_started_from_another_keeps_what_that_one_knew():
