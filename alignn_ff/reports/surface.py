@@ -48,9 +48,10 @@ def _draw(ax: Any, body: Body, colours: Mapping[str, str]) -> None:
     shown = [(facet, plane) for facet, plane in zip(body.facets, body.planes, strict=True) if len(facet)]
     polygons = [body.corners[list(facet)] for facet, _ in shown]
     faces = [colours[plane] for _, plane in shown]
-    ax.add_collection3d(Poly3DCollection(polygons, facecolors=faces, edgecolors="white", linewidths=0.8, shade=True))
     reach = float(np.abs(body.corners).max())
+    # Before the facets: by itself matplotlib scales to unset memory, where facets have unequal numbers of corners.
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
+    ax.add_collection3d(Poly3DCollection(polygons, facecolors=faces, edgecolors="white", linewidths=0.8, shade=True))
     ax.set_box_aspect((1, 1, 1))
     ax.set_axis_off()
     planes = list(dict.fromkeys(plane for _, plane in shown))

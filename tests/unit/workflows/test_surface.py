@@ -12,6 +12,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.io import read
 from ase.optimize import BFGS
+from mpl_toolkits.mplot3d import art3d
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.reports.surface import Body, surface_figure
@@ -141,3 +142,22 @@ def test_the_figure_shows_the_facets_that_are_there():
     bars, shape = surface_figure({"(111)": 1.0, "(111) 2": 1.2, "(100)": 2.0}, None, body).axes
     assert [patch.get_height() for patch in bars.patches] == [1.0, 1.2, 2.0]
     assert [text.get_text() for text in shape.get_legend().get_texts()] == ["(111)"]
+
+
+def test_a_shape_of_unlike_facets_is_drawn_whatever_lies_in_unused_memory(monkeypatch, tmp_path):
+    """matplotlib keeps facets in one array and reads the unused ends of the short ones, too, when it scales axes."""
+
+    class Soiled:
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def empty(self, shape):
+            return np.full(shape, 1.7e308)
+
+    monkeypatch.setattr(art3d, "np", Soiled())
+    corners = np.array([(1, 1, 0), (-1, 1, 0), (-1, -1, 0), (1, -1, 0), (0, 0, 1)], dtype=float)
+    body = Body(corners, [(0, 1, 2, 3), (0, 1, 4), (1, 2, 4), (2, 3, 4), (3, 0, 4)], ["(100)"] + ["(111)"] * 4)
+    figure = surface_figure({"(100)": 1.0, "(111)": 1.0}, None, body)
+    figure.savefig(tmp_path / "surface.png")
+    shape = figure.axes[1]
+    assert shape.get_xlim() == shape.get_zlim() and 1.0 <= shape.get_xlim()[1] < 1.2
