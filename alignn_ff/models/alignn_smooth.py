@@ -80,6 +80,12 @@ class _Layer(nn.Module):
         self.angular = mlp(self.density.outputs + f, f, f)
         self.conv = GatedConvolution(f, k, c.message_features, gate=c.gate) if c.message_features else None
 
+    def begin_as_identity(self) -> None:
+        """Make every step of this round zero; its gradients are not."""
+        last = [self.angular[-1], *((self.conv.own, self.conv.out) if self.conv else ())]
+        for parameter in (parameter for layer in last for parameter in layer.parameters()):
+            nn.init.zeros_(parameter)
+
     def renew(self, invariants: Tensor) -> None:
         """Standardise invariants [N, outputs] by new constants; the weights after them make up for it."""
         self.standardize.renew_before(first_layer(self.angular), invariants)
@@ -197,6 +203,19 @@ class AlignnSmooth(Potential):
                 state[name] = state[name][rows]
         network = AlignnSmooth(elements, state["energy_scale"].tolist(), **self.settings.model_dump())
         network.to(self.dtype).load_state_dict(state)
+        return network
+
+    @torch.no_grad()
+    def deepened(self, layers: int) -> AlignnSmooth:
+        """The same function as a network of `layers` rounds: those added begin as steps of nothing, and can learn.
+
+        After Net2Net (Chen, Goodfellow, Shlens, ICLR 2016): what was learnt is kept, where more is to be learnt.
+        """
+        settings = {**self.settings.model_dump(), "gcn_layers": layers}
+        network = AlignnSmooth(self.elements, self.energy_scale.tolist(), **settings).to(self.dtype)
+        for layer in network.layers[len(self.layers) :]:
+            layer.begin_as_identity()
+        network.load_state_dict({**network.state_dict(), **self.state_dict()})
         return network
 
     def _edges(self, graph: AtomGraph, vectors: Tensor, element: Tensor, rows: int) -> _Edges:

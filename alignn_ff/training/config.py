@@ -74,7 +74,8 @@ class TrainConfig(Strict):
 
     model: dict[str, Any] = Field(default_factory=lambda: {"name": "alignn_smooth"})
     start_from: str | None = Field(
-        default=None, description="go on with the network of this model, a name or a file; `model` is then left out"
+        default=None,
+        description="go on with the network of this model, a name or a file; `model` may ask for more layers",
     )
     fresh_elements: bool = Field(
         default=False, description="elements that the model of start_from does not know get weights of their own"

@@ -22,6 +22,8 @@ from alignn_ff.training.references import least_squares_energies
 def settled(config: TrainConfig) -> TrainConfig:
     """The config with `model` as it will be: that of the potential started from, where there is one.
 
+    `model` may ask for more layers than that has: see `AlignnSmooth.deepened`.
+
     Raises:
         ModelNotFoundError, CheckpointError, ConfigError: see `started_network`.
     """
@@ -29,11 +31,15 @@ def settled(config: TrainConfig) -> TrainConfig:
         return config
     network = _network(config.start_from)
     there = {"name": network.name, **network.settings.model_dump()}
+    if "model" not in config.model_fields_set:
+        return config.model_copy(update={"model": there})
+    if isinstance(network, AlignnSmooth):
+        there["gcn_layers"] = max(config.model.get("gcn_layers", 1), there["gcn_layers"])
     other = [key for key, value in config.model.items() if there.get(key) != value]
-    if "model" in config.model_fields_set and other:
+    if other:
         raise ConfigError(
             f"start_from: {config.start_from} was trained with other values of {', '.join(other)} than `model` asks "
-            "for. Leave `model` out, or give it the same values."
+            "for. Leave `model` out, or give it the same values; only gcn_layers of alignn_smooth may be more."
         )
     return config.model_copy(update={"model": there})
 
@@ -59,6 +65,13 @@ def started_network(
             f"{' '.join(network.elements)}. Leave those structures out, or let them be learned: fresh_elements: true."
         )
     return network.restricted(elements)
+
+
+def deep_enough(network: AlignnSmooth | AlignnNetwork, config: TrainConfig) -> AlignnSmooth | AlignnNetwork:
+    """A started network with the layers that the settled config asks for."""
+    if isinstance(network, AlignnSmooth) and config.model["gcn_layers"] > len(network.layers):
+        return network.deepened(config.model["gcn_layers"])
+    return network
 
 
 def started_core(start: str | None) -> Core | None:

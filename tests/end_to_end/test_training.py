@@ -330,6 +330,24 @@ def test_training_goes_on_from_a_trained_model_for_some_of_its_elements(config, 
     assert float((predict(trained.potential, copper[:2]).forces - forces[0]).abs().max()) > 1e-3
 
 
+def test_a_started_model_gains_layers_that_learn(config):
+    start = str(Path(train(config("start", epochs=1)).folder) / "best_model.safetensors")
+    deeper = config(start_from=start, model={**SMALL_MODEL, "gcn_layers": 2}, epochs=1)
+    begun = prepare(settled(deeper)).potential
+    forces = [predict(potential, emt_frames()[:2]).forces for potential in (load_checkpoint(start).potential, begun)]
+    assert torch.allclose(*forces, atol=1e-6)
+    trained = load_checkpoint(Path(train(deeper).folder) / "best_model.safetensors").potential
+    added = [
+        {name: values for name, values in potential.state_dict().items() if "layers.1." in name}
+        for potential in (begun, trained)
+    ]
+    assert len(added[0]) == len(added[1]) > 10
+    steps = [name for name in added[0] if "angular.2" in name or "conv.out" in name]
+    assert all(not added[0][name].any() and added[1][name].any() for name in steps)
+    scales = [values for name, values in added[0].items() if name.endswith(".scale")]
+    assert all(not torch.equal(scale, torch.ones_like(scale)) for scale in scales)  # set from the data, as of any layer
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [({"model": {**SMALL_MODEL, "cutoff": 4.5}}, "other values of cutoff"), ({"start_from": "no-such"}, "no-such")],

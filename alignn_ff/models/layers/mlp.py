@@ -42,10 +42,14 @@ class Standardize(nn.Module):
         """Take the constants from `values` [N, F]; standardised values were `shift + factor * what they are now`.
 
         Returns:
-            factor and shift, [F] each, for the weights that follow to take up.
+            factor and shift, [F] each, for the weights that follow to take up. Those of a layer that never saw data
+            have taken up nothing yet: 1 and 0.
         """
         mean, scale = self.mean, self.scale
+        fresh = not mean.any() and bool((scale == 1).all())
         self._observe(values)
+        if fresh:
+            return scale, mean
         return self.scale / scale, (self.mean - mean) / scale
 
     def renew_before(self, following: nn.Linear, values: Tensor) -> None:
