@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from alignn_ff.data.lint import missing_label_note, stress_unit_warning
+from alignn_ff.data.lint import missing_label_note, stress_unit_warning, zero_stress_warning, zero_stresses
 from alignn_ff.data.overview import composition
 from alignn_ff.data.sources import Sample
 from alignn_ff.data.work import SHEAR_NAMES, slopes
@@ -61,6 +61,12 @@ def stress_units(samples: Sequence[Sample]) -> list[Finding]:
     """Stress labels too large for eV/Å³."""
     warning = stress_unit_warning(samples)
     return [Finding("stress_units", "fault", warning)] if warning else []
+
+
+def placeholder_stresses(samples: Sequence[Sample]) -> list[Finding]:
+    """Stress labels of exactly zero."""
+    warning = zero_stress_warning(samples)
+    return [Finding("placeholder_stresses", "fault", warning, tuple(zero_stresses(samples)))] if warning else []
 
 
 def missing_labels(samples: Sequence[Sample]) -> list[Finding]:
@@ -204,6 +210,7 @@ def isolated_atoms(samples: Sequence[Sample]) -> list[Finding]:
 
 CHECKS: tuple[Callable[[Sequence[Sample]], list[Finding]], ...] = (
     stress_units,
+    placeholder_stresses,
     missing_labels,
     energies_per_atom,
     label_work,

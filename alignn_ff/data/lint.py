@@ -30,6 +30,26 @@ def stress_unit_warning(samples: Sequence[Sample]) -> str | None:
     )
 
 
+def zero_stresses(samples: Sequence[Sample]) -> list[str]:
+    """Keys of structures whose stress label is exactly zero for several atoms: never a computed one."""
+    return [
+        s.key
+        for s in samples
+        if len(s.graph.numbers) > 1 and not s.targets.stress.any()  # missing ones are NaN, which any() takes for true
+    ]
+
+
+def zero_stress_warning(samples: Sequence[Sample]) -> str | None:
+    """A warning of stress labels that are placeholders; None where there are none."""
+    found = zero_stresses(samples)
+    if not found:
+        return None
+    return (
+        f"stress labels of {len(found)} of {len(samples)} structures are exactly zero: placeholders, most likely, that "
+        "training would take for true. Remove them from the data, or set `stress_weight: 0`."
+    )
+
+
 def missing_label_note(samples: Sequence[Sample]) -> str | None:
     """Which labels are missing from how many structures; None where every structure has all."""
     absent = dict.fromkeys(("energy", "forces", "stress"), 0)

@@ -12,7 +12,7 @@ import torch
 from alignn_ff.checkpoint import file_sha256
 from alignn_ff.data.dataset import Budget, Dataset, elements_of
 from alignn_ff.data.filters import Bounds, Filtered, report, within
-from alignn_ff.data.lint import missing_label_note, stress_unit_warning
+from alignn_ff.data.lint import missing_label_note, stress_unit_warning, zero_stress_warning
 from alignn_ff.data.sources import Keys, Sample, read_all
 from alignn_ff.data.split import Shares, Split, load_split, make_split
 from alignn_ff.data.streamed import Outline, outline_of, select, weighed
@@ -139,7 +139,7 @@ def _repulsion(config: TrainConfig, elements: Sequence[str]) -> list[Potential]:
 
 
 def _remarked(samples: Sequence[Sample]) -> Sequence[Sample]:
-    for remark in (stress_unit_warning(samples), missing_label_note(samples)):
+    for remark in (stress_unit_warning(samples), zero_stress_warning(samples), missing_label_note(samples)):
         if remark:
             log.warning(remark)
     return samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from alignn_ff.data.lint import missing_label_note, stress_unit_warning
+from alignn_ff.data.lint import missing_label_note, stress_unit_warning, zero_stress_warning, zero_stresses
 from alignn_ff.data.sources import Sample
 from alignn_ff.io import Targets, from_ase
 from alignn_ff.units import GPA_PER_EV_A3, KBAR_PER_EV_A3
@@ -44,6 +44,16 @@ def test_a_single_wild_label_does_not_cry_wolf():
 def test_absent_stress_is_no_reason_to_warn():
     nothing = samples(torch.nan, 1.0)
     assert stress_unit_warning(nothing) is None
+
+
+def test_stress_of_exactly_zero_is_a_placeholder():
+    graph = from_ase(SMALL["alloy"]())
+    sound, missing = ([one._replace(graph=graph) for one in samples(stress, 1.0, 3)] for stress in (0.05, torch.nan))
+    assert zero_stress_warning([*sound, *missing]) is None
+    zero = sound[1]._replace(targets=sound[1].targets._replace(stress=torch.zeros((1, 3, 3)).double()), key="placed")
+    assert zero_stresses([*sound, zero, *missing]) == ["placed"]
+    warning = zero_stress_warning([*sound, zero])
+    assert "of 1 of 4 structures" in warning and "stress_weight: 0" in warning
 
 
 def test_missing_labels_are_counted():
