@@ -26,7 +26,7 @@ TOPOLOGIES = {
 
 
 class Edges(NamedTuple):
-    """Directed pairs, sorted by `dst`: src [E], dst [E], shift [E, 3] in r = x[dst] - x[src] + shift @ cell."""
+    """Directed pairs: src [E], dst [E], shift [E, 3] in r = x[dst] - x[src] + shift @ cell; by dst, src, -shift."""
 
     src: Tensor
     dst: Tensor

@@ -13,7 +13,7 @@ from alignn_ff.neighbors.angles import ANGLES
 class SkinList:
     """Finds pairs up to cutoff + skin once, then filters them to the exact cutoff until they may be incomplete.
 
-    Results equal those of `neighbors.connect` at every step, whatever the skin.
+    Edges equal those of `neighbors.connect` at every step, in the same order, whatever the skin.
 
     Args:
         cutoff, angle_cutoff: as in `connect`, Å.
@@ -71,7 +71,7 @@ class SkinList:
         self.rebuilds += 1
 
     def forget(self) -> None:
-        """Search anew at the next call, whatever moved: the order of edges then tells nothing of the past."""
+        """Search anew at the next call, whatever moved."""
         self._candidates = None
 
     def refresh(self, graph: AtomGraph) -> AtomGraph:

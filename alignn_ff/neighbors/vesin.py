@@ -11,17 +11,33 @@ from alignn_ff.neighbors import Edges
 
 
 def find(positions: Tensor, cell: Tensor, pbc: Tensor, cutoff: float) -> Edges:
-    """Every directed pair up to `cutoff` Å; tensors come back on the device of `positions`."""
+    """Every directed pair up to `cutoff` Å; tensors come back on the device of `positions`.
+
+    In an order of their own: that of vesin depends on its cell list, which a skin changes, and with it the last digits
+    of sums over edges.
+    """
     box = complete_cell(cell.cpu().numpy(), pbc.cpu().numpy())
-    search = NeighborList(cutoff=cutoff, full_list=True, sorted=True)
+    search = NeighborList(cutoff=cutoff, full_list=True, sorted=False)
     # vesin: vector = x[j] - x[i] + S @ cell, sorted by i. Receiving atom i = dst, neighbour j = src, hence -S.
     i, j, shift = search.compute(positions.cpu().numpy(), box, pbc.cpu().numpy(), quantities="ijS")
+    order = _order(i, j, shift, len(positions))
+    i, j, shift = i[order], j[order], shift[order]
     device = positions.device
     return Edges(
         src=torch.from_numpy(j.astype(np.int64)).to(device),
         dst=torch.from_numpy(i.astype(np.int64)).to(device),
         shift=torch.from_numpy(-shift.astype(np.float64)).to(device),
     )
+
+
+def _order(i: np.ndarray, j: np.ndarray, shift: np.ndarray, atoms: int) -> np.ndarray:
+    """Places [E] of pairs by i, then j, then shift."""
+    key = i.astype(np.int64) * atoms + j.astype(np.int64)
+    if len(key):
+        low = shift.min(axis=0)
+        for part, width in zip((shift - low).T, shift.max(axis=0) - low + 1, strict=True):
+            key = key * width + part
+    return key.argsort()
 
 
 def complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:

@@ -151,6 +151,20 @@ def test_batch_packs_many_structures_into_few_graphs_one_a_thread_at_least(
     assert calls == [len(structures[0]) * 6 // threads] * threads
 
 
+def test_displaced_supercells_have_the_same_forces_in_batches_as_one_after_the_other(set_threads):
+    """Of the embedded model in its own single precision."""
+    cells = [bulk("Si", a=5.469, cubic=True) * 2 for _ in range(4)]
+    for place, atoms in enumerate(cells):
+        atoms.positions[place, place % 3] += 0.01
+    set_threads(2)
+    calculator = AlignnFFCalculator(domain_check=False)
+    assert calculator.provenance["dtype"] == "float32"
+    for atoms, results in zip(cells, calculator.evaluate(cells), strict=True):
+        calculator.calculate(atoms)
+        assert results["forces"] == pytest.approx(calculator.results["forces"], abs=5e-7)
+        assert abs(results["forces"]).max() > 0.05
+
+
 def test_packs_side_by_side_equal_serial_ones(potential, set_threads):
     """Each pack by itself is the same work; who does it, and when, makes no difference to the last bit."""
     structures = [rattled(seed) for seed in range(5)] + [molecule("H2O"), bulk("Al")]
