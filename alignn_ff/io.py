@@ -20,6 +20,7 @@ from ase.io import ParseError, iread, read
 from ase.io.formats import UnknownFileTypeError
 from torch import Tensor
 
+import alignn_ff.h5md  # noqa: F401 (with it ASE reads that format, too)
 from alignn_ff.errors import StructureError
 from alignn_ff.graph import AtomGraph
 

@@ -15,7 +15,7 @@ from alignn_ff.cli.model import ASE, load_calculator
 from alignn_ff.cli.structure import read_structures, read_trajectory, split_index
 from alignn_ff.errors import StructureError
 from alignn_ff.workflows.benchmark_materials import HELP, read_materials
-from alignn_ff.workflows.journal import TRAJECTORY
+from alignn_ff.workflows.frame_files import FORMATS
 
 
 class Loaded(NamedTuple):
@@ -152,7 +152,8 @@ class OneTrajectory:
     """Frames in a file; no calculator."""
 
     trajectory: Annotated[
-        str, Argument(help="File with the frames, such as trajectory.extxyz of md; file@1000: for some of them.")
+        str,
+        Argument(help="File with the frames, such as trajectory.extxyz or .h5md of md; file@1000: for some of them."),
     ]
 
     def tasks(self) -> list[Task]:
@@ -168,7 +169,8 @@ class Trajectories:
     """Several of them, which make one task."""
 
     trajectories: Annotated[
-        list[str], Argument(help="Files with frames, such as trajectory.extxyz of md; file@1000: for some of them.")
+        list[str],
+        Argument(help="Files with frames, such as trajectory.extxyz or .h5md of md; file@1000: for some of them."),
     ]
 
     def tasks(self) -> list[Task]:
@@ -203,7 +205,7 @@ def distinct(stems: Iterable[str]) -> list[str]:
 def _trajectory_stem(text: str) -> str:
     """Name of the file, or of the folder of an md run, whose files are all called alike."""
     path = split_index(text)[0]
-    return path.absolute().parent.name if path.name == TRAJECTORY else path.stem
+    return path.absolute().parent.name if path.name in (kind.name for kind in FORMATS.values()) else path.stem
 
 
 def _read(text: str) -> list[Atoms] | list[StructureError]:

@@ -128,7 +128,7 @@ def growing_file(folder: str | Path | None, name: str, *, keep: int = 0) -> Iter
         yield None
         return
     path = prepare_folder(folder, reuse=True) / name
-    with _said_as_output_error(path):
+    with said_as_output_error(path):
         if keep:
             _cut_back(path, keep)
         file = path.open("a" if keep else "w", encoding="utf-8")
@@ -171,13 +171,14 @@ def csv_line(values: Sequence[object]) -> str:
 
 
 def _append(file: IO[str], text: str) -> None:
-    with _said_as_output_error(file.name):
+    with said_as_output_error(file.name):
         file.write(text)
         file.flush()
 
 
 @contextmanager
-def _said_as_output_error(path: str | Path) -> Iterator[None]:
+def said_as_output_error(path: str | Path) -> Iterator[None]:
+    """What the system refuses within the block is an `OutputWriteError` that names the file."""
     try:
         yield
     except OSError as error:

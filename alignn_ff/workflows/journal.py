@@ -11,13 +11,11 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from alignn_ff.files import prepare_folder
-from alignn_ff.workflows.frames import append_frame, append_line, growing_file, size_now, with_results
+from alignn_ff.workflows.frame_files import FrameFile, open_frames
+from alignn_ff.workflows.frames import append_line, growing_file, size_now
 from alignn_ff.workflows.restart import STATE, Origin, State, write_state
 
-THERMO, TRAJECTORY = "thermo.csv", "trajectory.extxyz"
-
-TIME = "time_fs"
-"""Entry of a frame."""
+THERMO = "thermo.csv"
 
 Row = Mapping[str, float]
 """One thermodynamic sample."""
@@ -26,7 +24,9 @@ Row = Mapping[str, float]
 class Journal:
     """The files of one run; without a folder it writes nothing."""
 
-    def __init__(self, folder: Path | None, origin: Origin, thermo: IO[str] | None, trajectory: IO[str] | None) -> None:
+    def __init__(
+        self, folder: Path | None, origin: Origin, thermo: IO[str] | None, trajectory: FrameFile | None
+    ) -> None:
         self.folder = folder
         self._origin, self._thermo, self._trajectory = origin, thermo, trajectory
 
@@ -36,41 +36,40 @@ class Journal:
             append_line(self._thermo, list(row))
         append_line(self._thermo, list(row.values()))
 
-    def add_frame(self, frame: Atoms, time_fs: float) -> None:
-        """Append a frame to the trajectory; its entry `time_fs` says when it was."""
+    def add_frame(self, frame: Atoms, step: int, time_fs: float) -> None:
+        """Append a frame to the trajectory."""
         if self._trajectory is not None:
-            dated = with_results(frame, frame.calc.results)
-            dated.info[TIME] = time_fs
-            append_frame(self._trajectory, dated)
+            self._trajectory.append(frame, step, time_fs)
 
     def keep(self, step: int, arrays: Mapping[str, NDArray], random: Mapping[str, Any], seconds: float) -> None:
         """Replace the state on disk by that of `step`, with the present sizes of the files."""
         if self.folder is not None:
-            sizes = {THERMO: size_now(self._thermo), TRAJECTORY: size_now(self._trajectory)}
+            frames = {} if self._trajectory is None else {self._trajectory.name: self._trajectory.length}
+            sizes = {THERMO: size_now(self._thermo), **frames}
             write_state(self.folder, self._origin, State(step, arrays, random, sizes, seconds))
 
 
 @contextmanager
 def open_journal(
-    folder: Path | None, origin: Origin, *, after: State | None, frames: bool, states: bool
+    folder: Path | None, origin: Origin, *, after: State | None, frames: str | None, states: bool
 ) -> Iterator[Journal]:
     """The journal of a run that begins, or goes on after a state; what was written after that state is cut off.
 
     Args:
-        frames: write a trajectory.
+        frames: format of the trajectory; None writes none.
         states: leave a first state before anything else, so that a run killed early is known.
     Raises:
         CheckpointError: files are shorter than when the state was kept.
         OutputWriteError: a file cannot be written.
     """
-    sizes = dict.fromkeys((THERMO, TRAJECTORY), 0) if after is None else after.sizes
+    sizes = {THERMO: 0} if after is None else after.sizes
     if folder is not None and after is None:
         (prepare_folder(folder, reuse=True) / STATE).unlink(missing_ok=True)
         if states:
             write_state(folder, origin, State(-1, {}, {}, sizes, 0.0))
     with (
         growing_file(folder, THERMO, keep=sizes[THERMO]) as thermo,
-        growing_file(folder if frames else None, TRAJECTORY, keep=sizes[TRAJECTORY]) as trajectory,
+        open_frames(folder, frames, sizes) as trajectory,
     ):
         yield Journal(folder, origin, thermo, trajectory)
 

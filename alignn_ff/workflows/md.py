@@ -1,4 +1,7 @@
-"""Run molecular dynamics: NVE, NVT, NPT or NPH, at one temperature or along a schedule."""
+"""Run molecular dynamics: NVE, NVT, NPT or NPH, at one temperature or along a schedule.
+
+alignn-ff md si.cif --ensemble npt --temp 300 --steps 20000 --supercell 3 3 3
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from alignn_ff.progress import track
 from alignn_ff.units import MEV
 from alignn_ff.workflows.ensembles import ENSEMBLES
 from alignn_ff.workflows.frames import working_copy
-from alignn_ff.workflows.journal import TRAJECTORY, Journal, open_journal, rows_before
+from alignn_ff.workflows.journal import Journal, open_journal, rows_before
 from alignn_ff.workflows.md_settings import MD_DEFAULTS, MDSettings
 from alignn_ff.workflows.restart import Origin, State, origin_of, read_state
 from alignn_ff.workflows.result import Outcome, Table, WorkflowResult, quantity
@@ -67,7 +70,7 @@ class MDResult(WorkflowResult):
     @property
     def trajectory(self) -> str | None:
         """Frames, where the settings wanted any."""
-        return TRAJECTORY if self.settings.traj_every else None
+        return self.settings.trajectory
 
     def structures(self) -> Mapping[str, Atoms]:
         """The last frame, from which another run can go on."""
@@ -103,8 +106,8 @@ def run_md(
 
     Args:
         atoms: with a calculator; left as it is.
-        folder: where `thermo.csv` and `trajectory.extxyz` grow line by line and frame by frame, `restart.npz` holds
-            the last state, and the result is saved; None writes nothing.
+        folder: where `thermo.csv` and `trajectory.extxyz` (or `trajectory.h5md`) grow line by line and frame by
+            frame, `restart.npz` holds the last state, and the result is saved; None writes nothing.
         resume: go on with the run in `folder` from its last state, and begin it where there is none. Files and
             result are those of a run never broken off, bit for bit, as far as the calculator gives the same forces
             again once it was reset: on the same machine, and not on a GPU, which adds in any order.
@@ -126,7 +129,7 @@ def run_md(
     run = Simulation(_start(atoms, settings, rng), settings, rng)
     if folder is not None and state is not None:
         run.restore(state, rows_before(folder, state))
-    frames, states = settings.traj_every > 0, settings.restart_every > 0
+    frames, states = settings.traj_format if settings.traj_every else None, settings.restart_every > 0
     with (
         open_journal(folder, origin, after=state, frames=frames, states=states) as journal,
         track("md", settings.schedule.steps, done=max(run.step, 0), show=progress) as show,

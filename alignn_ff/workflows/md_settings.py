@@ -7,6 +7,7 @@ from functools import cached_property
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.workflows.ensembles import ENSEMBLES, SPECIFIC
+from alignn_ff.workflows.frame_files import FORMATS
 from alignn_ff.workflows.schedule import Schedule, Stage, parse_stages
 from alignn_ff.workflows.settings import reject_unused, setting, validate
 
@@ -60,6 +61,11 @@ class MDSettings:
     equilibration_steps: int = setting(0, "Steps at the start left out of averages and drift.", at_least=0)
     stats_every: int = setting(10, "Steps between thermodynamic samples.", at_least=1)
     traj_every: int = setting(10, "Steps between trajectory frames; 0 writes none.", at_least=0)
+    traj_format: str = setting(
+        "extxyz",
+        "extxyz (text), or hdf5 (H5MD 1.1, trajectory.h5md: all digits in half the space).",
+        choices=tuple(FORMATS),
+    )
     restart_every: int = setting(
         200,
         "Steps between states on disk, from which a killed or interrupted run goes on; each costs one evaluation "
@@ -80,6 +86,8 @@ class MDSettings:
         reject_unused(self, idle, f"ensemble {self.ensemble} does not read it")
         if self.stages is not None:
             reject_unused(self, ("steps", "temperature_k", "temperature_end_k"), "the stages say how long and how hot")
+        if self.traj_every == 0:
+            reject_unused(self, ("traj_format",), "traj_every = 0 writes no trajectory")
         if self.schedule.temperature_k(0) == 0 and self.ensemble != "nve":
             raise ConfigError(f"temperature_k = 0: ensemble {self.ensemble} needs more than 0 K.")
         if self.equilibration_steps and self.equilibration_steps >= self.schedule.steps:
@@ -91,6 +99,11 @@ class MDSettings:
             raise ConfigError("velocities = keep would move all copies of a supercell alike; use draw.")
         if not any(self.cell_axes):
             raise ConfigError("cell_axes lets no cell vector move; use an nvt ensemble instead.")
+
+    @property
+    def trajectory(self) -> str | None:
+        """Name of the file of frames; None where none is written."""
+        return FORMATS[self.traj_format].name if self.traj_every else None
 
     @cached_property
     def schedule(self) -> Schedule:

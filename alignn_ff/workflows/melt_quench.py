@@ -1,4 +1,7 @@
-"""Melt a crystal and quench it: structure, density and coordination before, in the melt, and after."""
+"""Melt a crystal and quench it: structure, density and coordination before, in the melt, and after.
+
+alignn-ff melt-quench si.cif --supercell 3 3 3 --melt-temperature-k 3500
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ from ase import Atoms
 from ase.io import iread
 
 from alignn_ff.errors import ConfigError
+from alignn_ff.h5md import TIME
 from alignn_ff.workflows.analysis import AnalysisSettings
 from alignn_ff.workflows.elastic_moduli import density_g_cm3
 from alignn_ff.workflows.ensembles import ENSEMBLES
-from alignn_ff.workflows.journal import TIME, TRAJECTORY
 from alignn_ff.workflows.md import FS_PER_PS, MDResult, run_md
 from alignn_ff.workflows.md_settings import MDSettings
 from alignn_ff.workflows.rdf import Shell, first_shell, radial_distribution
@@ -70,6 +73,7 @@ class MeltQuenchSettings:
     supercell: tuple[int, int, int] = _as_in(MDSettings, "supercell")
     seed: int = _as_in(MDSettings, "seed")
     traj_every: int = setting(50, "Steps between trajectory frames.", at_least=1)
+    traj_format: str = _as_in(MDSettings, "traj_format")
     restart_every: int = _as_in(MDSettings, "restart_every")
     rdf_reach_a: float = _as_in(AnalysisSettings, "rdf_reach_a")
     rdf_bin_a: float = _as_in(AnalysisSettings, "rdf_bin_a")
@@ -163,9 +167,9 @@ class MeltQuenchResult(WorkflowResult):
         return [*super().rows(), *((name, str(state)) for name, state in self.states.items())]
 
     @property
-    def trajectory(self) -> str:
+    def trajectory(self) -> str | None:
         """The whole run."""
-        return TRAJECTORY
+        return self.settings.md.trajectory
 
     def structures(self) -> Mapping[str, Atoms]:
         """The last frames of the melt and of all."""
@@ -208,7 +212,7 @@ def run_melt_quench(
         run = run_md(atoms, settings.md, folder=place, resume=resume, progress=progress)
         if not run.completed:
             raise KeyboardInterrupt  # the state of md is in the folder
-        frames = list(iread(place / TRAJECTORY, ":"))
+        frames = list(iread(place / str(settings.md.trajectory), ":"))
     result = _result(run, frames, settings)
     if folder is not None:
         result.save(folder)

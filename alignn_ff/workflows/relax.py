@@ -1,4 +1,7 @@
-"""Relax atoms, and the cell where it makes sense, to the nearest energy minimum."""
+"""Relax atoms, and the cell where it makes sense, to the nearest energy minimum.
+
+alignn-ff relax si.cif --pressure 10 --fix-symmetry
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from alignn_ff.workflows.cell import (
     stress_off_target_gpa,
 )
 from alignn_ff.workflows.convergence import Convergence
+from alignn_ff.workflows.frame_files import TextFrames
 from alignn_ff.workflows.frames import (
     append_frame,
     growing_file,
@@ -31,7 +35,6 @@ from alignn_ff.workflows.frames import (
     snapshot,
     working_copy,
 )
-from alignn_ff.workflows.journal import TRAJECTORY
 from alignn_ff.workflows.result import Outcome, Table, WorkflowResult, quantity
 from alignn_ff.workflows.settings import reject_unused, setting, validate
 
@@ -136,7 +139,7 @@ class RelaxResult(WorkflowResult):
     @property
     def trajectory(self) -> str:
         """Every step."""
-        return TRAJECTORY
+        return TextFrames.name
 
     def structures(self) -> Mapping[str, Atoms]:
         """The relaxed structure."""
@@ -205,7 +208,7 @@ def _follow(
     optimizer = optimizer_class(settings.optimizer)(target, logfile=None)
     with (
         quiet_logm(),
-        growing_file(folder, TRAJECTORY) as trajectory,
+        growing_file(folder, TextFrames.name) as trajectory,
         track("relax", settings.steps, show=progress) as advance,
     ):
         try:

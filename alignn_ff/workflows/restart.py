@@ -39,7 +39,7 @@ class State(NamedTuple):
     random: Mapping[str, Any]
     """State of the random numbers."""
     sizes: Mapping[str, int]
-    """Bytes that each growing file had."""
+    """Length of each growing file: bytes, or frames of one in HDF5."""
     seconds: float
     """Time spent so far."""
 

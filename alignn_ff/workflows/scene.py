@@ -11,9 +11,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers, covalent_radii
 from ase.data.colors import jmol_colors
 
+from alignn_ff.h5md import SUFFIX, TIME, frames_and_atoms
 from alignn_ff.io import read_frames
 from alignn_ff.reports.structure_view import Element, Frame, FrameSet
-from alignn_ff.workflows.journal import TIME
 
 MOST_FRAMES = 200
 MOST_POSITIONS = 200_000
@@ -54,23 +54,28 @@ def structure_set(
 
 
 def trajectory_set(path: Path) -> FrameSet | None:
-    """Frames of an extxyz file of the same atoms, evenly thinned where there are too many; the last is shown at first.
+    """Frames of a run's file, evenly thinned where there are too many; the last is shown at first.
 
     Returns:
         None where the file holds no frame, or the atoms are too many to be drawn.
     """
-    with path.open("rb") as file:
-        atoms = int(file.readline() or 0)
-        if not 0 < atoms <= LARGEST:
-            return None
-        lines = 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    count = lines // (atoms + 2)
+    count, atoms = frames_and_atoms(path) if path.suffix == SUFFIX else _counted(path)
+    if count == 0 or atoms > LARGEST:
+        return None
     stride = max(1, math.ceil(count / _most_frames(atoms)))
     begin = (count - 1) % stride  # so that the last one is among them
     kept = read_frames(path, f"{begin}::{stride}")
     drawn = [_frame(one, f"frame {begin + n * stride} of {count - 1}") for n, one in enumerate(kept)]
     note = "" if stride == 1 else f"One frame in {stride} of the {count} in {path.name}."
     return FrameSet(path.stem, drawn, len(drawn) - 1, note, moving=True)
+
+
+def _counted(path: Path) -> tuple[int, int]:
+    """Frames in an extxyz file of the same atoms, and how many atoms these are."""
+    with path.open("rb") as file:
+        atoms = int(file.readline() or 0)
+        lines = 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    return lines // (atoms + 2), atoms
 
 
 def _most_frames(atoms: int) -> int:

@@ -151,7 +151,7 @@ class Simulation:
             self.rows.append(self._row(frame))
             journal.add_row(self.rows[-1])
         if written:
-            journal.add_frame(frame, step * settings.timestep_fs)
+            journal.add_frame(frame, step, step * settings.timestep_fs)
 
     def _due(self, step: int, every: int) -> bool:
         return every > 0 and (step % every == 0 or step == self._settings.schedule.steps)
@@ -217,7 +217,7 @@ def _remember(dynamics: Any, name: str, value: NDArray) -> None:
 def _forget(calculator: Any) -> None:
     """Let the next evaluation be as that of a new calculator.
 
-    Neighbour lists of the past give sums in another order, so other last digits, and a run that goes on from this
+    Neighbour lists of the past may give sums in another order, so other last digits, and a run that goes on from this
     state in another process does not have them.
     """
     if hasattr(calculator, "reset"):

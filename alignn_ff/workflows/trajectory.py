@@ -12,7 +12,7 @@ from ase.geometry import find_mic, wrap_positions
 from numpy.typing import NDArray
 
 from alignn_ff.errors import StructureError
-from alignn_ff.workflows.journal import TIME
+from alignn_ff.h5md import TIME
 from alignn_ff.workflows.velocities import degrees_of_freedom, temperature
 
 log = logging.getLogger(__name__)

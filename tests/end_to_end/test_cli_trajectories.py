@@ -52,6 +52,25 @@ def test_analysis_and_arrhenius_of_runs(runs):
     assert "no fit of Cu" in both.stdout or "activation energy of Cu" in both.stdout
 
 
+def test_a_run_in_hdf5_is_analysed_as_one_in_text(runs):
+    fields = ("--temp", 900, "--steps", 121, "--traj-every", 2, "--timestep", 4, "--velocities", "draw")
+    done = call("md", "cu.extxyz", *fields, "--out", "packed", "--traj-format", "hdf5", *EMT_MODEL)
+    assert done.exit_code == 0 and not (runs / "packed" / "trajectory.extxyz").exists()
+    assert "frame 61 of 61" in (runs / "packed" / "report.html").read_text()
+    numbers = []
+    for name in ("packed/trajectory.h5md", "hot/trajectory.extxyz"):
+        said = call("analysis", name, "--rdf-reach-a", "4", "--json")
+        assert said.exit_code == 0, said.output
+        numbers.append(json.loads(said.stdout))
+    for key in ("frames", "interval_fs", "temperature_k", "density_g_cm3"):
+        assert numbers[0][key] == pytest.approx(numbers[1][key], rel=1e-6)
+    assert (runs / "packed-analysis").is_dir()
+    line = call("arrhenius", "packed/trajectory.h5md", "cold/trajectory.extxyz", "--out", "line")
+    assert line.exit_code == 0, line.output
+    refused = call("md", "cu.extxyz", "--traj-every", 0, "--traj-format", "hdf5", *EMT_MODEL)
+    assert refused.exit_code == 2 and "writes no trajectory" in words(refused.stderr)
+
+
 def test_trajectories_that_are_none(runs):
     missing = call("analysis", "none.extxyz")
     assert missing.exit_code == 2 and "none.extxyz does not exist" in words(missing.stderr)
@@ -68,6 +87,13 @@ def test_melt_quench(runs):
     assert (
         summary["status"] == "not converged" and summary["result"]["states"]["crystal"]["shell"]["coordination"] == 12.0
     )
+    packed = call(
+        *("melt-quench", "cu.extxyz", *steps, "--melt-temperature-k", 900, "--rdf-reach-a", 4, "--traj-format", "hdf5"),
+        *("--out", "packed", *EMT_MODEL),
+    )
+    assert packed.exit_code == 3, packed.output
+    same = json.loads((runs / "packed" / "summary.json").read_text())["result"]["states"]
+    assert same["melt"]["density_g_cm3"] == pytest.approx(summary["result"]["states"]["melt"]["density_g_cm3"])
     again = call(
         "melt-quench", "cu.extxyz", *steps, "--melt-temperature-k", 900, "--rdf-reach-a", 4, "--resume", *EMT_MODEL
     )

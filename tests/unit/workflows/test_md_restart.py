@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 
+import h5py
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -15,6 +16,7 @@ from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
 from ase.io import read
 
+from alignn_ff import h5md
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.workflows.ensembles import ENSEMBLES
 from alignn_ff.workflows.md import MDSettings, run_md
@@ -115,6 +117,73 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, ensemble, fields):
     assert sorted(path.name for path in broken.iterdir()) == [
         *("final.extxyz", "md.json", "restart.npz", "thermo.csv", "trajectory.extxyz"),
     ]
+
+
+def same_frames(one, other):
+    """Whether two files in HDF5 hold the same numbers in the same places."""
+    with h5py.File(one, "r") as first, h5py.File(other, "r") as second:
+        names = []
+        first.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        assert len(names) == 10  # links are visited once
+        return all(np.array_equal(first[name][()], second[name][()], equal_nan=True) for name in names)
+
+
+@pytest.mark.parametrize("ensemble", ["nvt-langevin", "npt-flexible"])
+def test_a_killed_run_in_hdf5_goes_on_without_a_frame_twice_or_missing(tmp_path, ensemble):
+    how, broken, unbroken = settings(ensemble, traj_format="hdf5"), tmp_path / "broken", tmp_path / "unbroken"
+    killed(broken, how, 8)
+    assert [frame.info["time_fs"] for frame in read(broken / "trajectory.h5md", ":")] == [0.0, 8.0, 16.0]
+    (broken / ".trajectory.h5md.abc.h5md").write_bytes(b"half a copy")
+    killed(broken, how, 14)
+    run_md(copper(), how, folder=broken, resume=True)
+    run_md(copper(), how, folder=unbroken)
+    assert same_frames(broken / "trajectory.h5md", unbroken / "trajectory.h5md")
+    frames = read(broken / "trajectory.h5md", ":")
+    assert [frame.info["time_fs"] for frame in frames] == [8.0 * k for k in range(12)]
+    assert sorted(path.name for path in broken.iterdir()) == [
+        *("final.extxyz", "md.json", "restart.npz", "thermo.csv", "trajectory.h5md"),
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 3, 7])
+def test_a_run_killed_while_it_writes_a_frame_in_hdf5_goes_on(tmp_path, place):
+    how, broken, unbroken = settings(traj_format="hdf5"), tmp_path / "broken", tmp_path / "unbroken"
+
+    def work():
+        resize, calls = h5py.Dataset.resize, iter(range(99))
+
+        def resized(*args, **kwargs):
+            if next(calls) == 8 * 4 + place:  # in the fifth frame
+                kill()
+            resize(*args, **kwargs)
+
+        h5py.Dataset.resize = resized
+        run_md(copper(), how, folder=broken)
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(timeout=120)
+    assert child.exitcode == -signal.SIGKILL
+    assert [frame.info["time_fs"] for frame in read(broken / "trajectory.h5md", ":")] == [0.0, 8.0, 16.0, 24.0]
+    run_md(copper(), how, folder=broken, resume=True)
+    run_md(copper(), how, folder=unbroken)
+    assert same_frames(broken / "trajectory.h5md", unbroken / "trajectory.h5md")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"), [("cut", "lost or damaged"), ("short", "has 1 frames, but 5"), ("gone", "lost")]
+)
+def test_lost_frames_in_hdf5_are_said_so(tmp_path, damage, message):
+    run_md(copper(12), settings(traj_format="hdf5"), folder=tmp_path)
+    path = tmp_path / "trajectory.h5md"
+    if damage == "cut":
+        os.truncate(path, 100)
+    elif damage == "short":
+        h5md.cut(path, 1)
+    else:
+        path.unlink()
+    with pytest.raises(CheckpointError, match=message):
+        run_md(copper(), settings(traj_format="hdf5"), folder=tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("life", [1, 2, 5, 6, 7])

@@ -12,8 +12,10 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
+from alignn_ff import h5md
 from alignn_ff.workflows import scene
 from alignn_ff.workflows.relax import RelaxSettings, run_relax
 from alignn_ff.workflows.report import write_failure, write_report
@@ -89,13 +91,18 @@ def test_a_job_without_a_result_shows_its_last_good_frame(tmp_path):
     assert "<canvas" not in bare and "flew apart" in bare
 
 
-@pytest.fixture
-def long_run(tmp_path):
+@pytest.fixture(params=["extxyz", "h5md"])
+def long_run(tmp_path, request):
+    path = tmp_path / f"trajectory.{request.param}"
     frames = [molecule("H2O", info={"time_fs": 2.0 * k}) for k in range(23)]
     for k, frame in enumerate(frames):
         frame.positions += k
-    write(tmp_path / "trajectory.extxyz", frames)
-    return tmp_path / "trajectory.extxyz"
+        frame.calc = SinglePointCalculator(frame, energy=-1.0, forces=np.zeros((3, 3)))
+        if path.suffix == ".h5md":
+            h5md.append(path, frame, k, 2.0 * k)
+    if path.suffix == ".extxyz":
+        write(path, frames)
+    return path
 
 
 @pytest.mark.parametrize(("most", "shown", "stride"), [(200, 23, 1), (22, 12, 2), (5, 5, 5), (1, 1, 23)])
@@ -104,9 +111,9 @@ def test_long_trajectories_are_thinned_evenly_and_say_so(long_run, monkeypatch, 
     found = trajectory_set(long_run)
     times = [float(re.search(r"([\d.]+) fs", frame.label).group(1)) for frame in found.frames]
     assert len(times) == shown and times[-1] == 44.0 and set(np.diff(times)) <= {2.0 * stride}
-    assert found.frames[-1].label == "frame 22 of 22 · 44 fs" and found.shown == shown - 1 and found.moving
+    assert found.frames[-1].label == "frame 22 of 22 · 44 fs · -1.0000 eV" and found.shown == shown - 1 and found.moving
     assert found.frames[-1].positions[0, 0] == pytest.approx(22 + molecule("H2O").positions[0, 0])
-    assert found.note == (f"One frame in {stride} of the 23 in trajectory.extxyz." if stride > 1 else "")
+    assert found.note == (f"One frame in {stride} of the 23 in {long_run.name}." if stride > 1 else "")
 
 
 def test_atoms_times_frames_are_bounded_and_giants_left_out(long_run, monkeypatch):
