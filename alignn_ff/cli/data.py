@@ -1,4 +1,7 @@
-"""Look at, check, split and convert labelled structures."""
+"""Look at, check, split and convert labelled structures.
+
+alignn-ff data split data.extxyz --test-ratio 0.1
+"""
 
 from __future__ import annotations
 

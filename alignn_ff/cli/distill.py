@@ -1,4 +1,7 @@
-"""Distil any ASE calculator into a potential: sample structures, label them, train."""
+"""Distil any ASE calculator into a potential: sample structures, label them, train.
+
+alignn-ff distill --teacher ase:emt --elements Cu,Ag,Au --families 200 --workers 2 --output distilled
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Errors of a model on labelled structures, in tables and parity plots."""
+"""Errors of a model on labelled structures, in tables and parity plots.
+
+alignn-ff evaluate my_run/best_model.safetensors data.extxyz
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ase import Atoms
 from typer import Argument, Option
 
 from alignn_ff.cli.model import ASE, load_calculator
-from alignn_ff.cli.structure import read_structures, read_trajectory, split_index
+from alignn_ff.cli.structure import expanded, read_structures, read_trajectory, split_index
 from alignn_ff.errors import StructureError
 from alignn_ff.workflows.benchmark_materials import HELP, read_materials
 from alignn_ff.workflows.frame_files import FORMATS
@@ -76,7 +76,7 @@ class EachStructure(Model):
 
     def tasks(self) -> list[Task]:
         """One of each structure; a file that cannot be read says so when its turn comes."""
-        found = [(text, each) for text in self.structures for each in _read(text)]
+        found = [(text, each) for text in expanded(self.structures) for each in _read(text)]
         stems = distinct(split_index(text)[0].stem for text, _ in found)
         options = {key: value for key, value in asdict(self).items() if key != "structures"}
         return [
@@ -178,7 +178,7 @@ class Trajectories:
         return [Task(_trajectory_stem(self.trajectories[0]), asdict(self), self._load)]
 
     def _load(self) -> Loaded:
-        return Loaded(([read_trajectory(text) for text in self.trajectories],), None)
+        return Loaded(([read_trajectory(text) for text in expanded(self.trajectories)],), None)
 
 
 INPUTS: dict[str, type[Inputs]] = {

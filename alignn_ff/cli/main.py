@@ -27,7 +27,8 @@ COMMANDS: dict[str, str] = {
     "predict": "alignn_ff.cli.predict:predict",
 }
 """Name -> "module:object" of a command written by hand: a function, or a `typer.Typer` with sub-commands. The
-first line of the module's docstring is its help. Workflows need no line here."""
+first line of the module's docstring is its help, the line in it that calls the command its example. Workflows need no
+line here."""
 
 FAILED, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 1, 2, 3, 130
 """Exit codes beside 0."""
@@ -64,15 +65,30 @@ class LazyGroup(TyperGroup):
 
 def first_line(target: str) -> str:
     """First docstring line of the module in "module:object", read without importing it."""
+    return _docstring(target)[0]
+
+
+def example(name: str) -> str:
+    """The call of the command `name` that the docstring of its module shows."""
+    target = (WORKFLOWS | COMMANDS)[name]
+    return next(line.strip() for line in _docstring(target) if line.strip().startswith(f"alignn-ff {name}"))
+
+
+def _docstring(target: str) -> list[str]:
     spec = find_spec(target.partition(":")[0])
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"command table: {target} names no module")
-    text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
-    return text.partition("\n")[0]
+    return (ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or "").splitlines()
 
 
 def load_command(name: str) -> Any:
-    """The command object called `name`, imported or generated now."""
+    """The command object called `name`, imported or generated now, with its example at the end of its help."""
+    command = _command(name)
+    command.epilog = f"Example: {example(name)}"
+    return command
+
+
+def _command(name: str) -> Any:
     if name in WORKFLOWS:
         from alignn_ff.cli.workflow import workflow_command
 

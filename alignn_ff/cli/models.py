@@ -1,4 +1,7 @@
-"""Models known by name: list, info, download, verify, convert, path."""
+"""Models known by name: list, info, download, verify, convert, path.
+
+alignn-ff models list --element Si
+"""
 
 from __future__ import annotations
 

@@ -100,12 +100,18 @@ def joined(args: Sequence[str], lengths: Mapping[str, int]) -> list[str]:
 
 
 def _parameter(item: Field, kind: Any) -> inspect.Parameter:
+    choices = item.metadata["choices"]
+
+    def completed(incomplete: str) -> list[str]:
+        return [word for word in choices if word.startswith(incomplete)]
+
     option = typer.Option(
         None,
         *_declarations(item, kind),
         help=_help(item),
         show_default=_shown(item.default),
         rich_help_panel="Settings",
+        autocompletion=completed if choices else None,
         metavar=None if kind in PLAIN else "N,N,...",
     )
     annotation = kind if kind in PLAIN else list[str]

@@ -1,4 +1,7 @@
-"""Predict a property of structures, such as a band gap, or energies by a committee and where it disagrees."""
+"""Predict a property of structures, such as a band gap, or energies by a committee and where it disagrees.
+
+alignn-ff predict my_run data.extxyz --out spread.csv
+"""
 
 from __future__ import annotations
 

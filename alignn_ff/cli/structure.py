@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from glob import glob
 from pathlib import Path
 
 from ase import Atoms
@@ -11,15 +12,25 @@ from alignn_ff.errors import StructureError
 from alignn_ff.io import read_frames
 
 
+def expanded(texts: Sequence[str]) -> list[str]:
+    """Files, with or without an index, for patterns such as "runs/*.cif@-1" that the shell left as they are."""
+    found: list[str] = []
+    for text in texts:
+        path, index = split_index(text, "")
+        names = [] if path.exists() else sorted(glob(str(path)))
+        found += [f"{name}@{index}" if index else name for name in names] or [text]
+    return found
+
+
 def read_structures(texts: Sequence[str]) -> list[Atoms]:
     """Those of files that ASE reads, with an index where one holds several ("a.xyz@0"), or many ("a.xyz@::10").
 
-    Without an index the last one counts.
+    Patterns stand for files. Without an index the last one counts.
 
     Raises:
         StructureError: file missing, empty or unreadable, or without such an index; the message names it.
     """
-    return [atoms for text in texts for atoms in _frames(text)]
+    return [atoms for text in expanded(texts) for atoms in _frames(text)]
 
 
 def read_trajectory(text: str) -> list[Atoms]:

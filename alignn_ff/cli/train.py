@@ -1,4 +1,7 @@
-"""Train a potential, or a property model, on labelled structures."""
+"""Train a potential, or a property model, on labelled structures.
+
+alignn-ff train config.yaml --epochs=50
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Adsorption energies of an atom or a molecule on the distinct sites of a slab."""
+"""Adsorption energies of an atom or a molecule on the distinct sites of a slab.
+
+alignn-ff adsorption slab.cif --adsorbate CO
+"""
 
 from __future__ import annotations
 

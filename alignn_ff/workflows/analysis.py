@@ -1,4 +1,7 @@
-"""Analyse a trajectory: radial distribution, diffusion, velocity correlation, vibrational states, density."""
+"""Analyse a trajectory: radial distribution, diffusion, velocity correlation, vibrational states, density.
+
+alignn-ff analysis si-md/trajectory.extxyz --skip-frames 100
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Fit diffusion over temperature: activation energy from trajectories at several temperatures."""
+"""Fit diffusion over temperature: activation energy from trajectories at several temperatures.
+
+alignn-ff arrhenius 800K.extxyz 1000K.extxyz 1200K.extxyz --extrapolate-to-k 300
+"""
 
 from __future__ import annotations
 

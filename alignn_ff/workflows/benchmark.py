@@ -1,4 +1,7 @@
-"""Judge a potential by a table of materials: elastic constants, phonons, lattice constants beside their references."""
+"""Judge a potential by a table of materials: elastic constants, phonons, lattice constants beside their references.
+
+alignn-ff benchmark examples/benchmark.toml --property relax,eos,elastic
+"""
 
 from __future__ import annotations
 

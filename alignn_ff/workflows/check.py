@@ -1,4 +1,7 @@
-"""Judge a potential: derivatives, invariances, smoothness, dimers, volumes, dynamics; a verdict per line."""
+"""Judge a potential: derivatives, invariances, smoothness, dimers, volumes, dynamics; a verdict per line.
+
+alignn-ff check universal si.cif
+"""
 
 from __future__ import annotations
 

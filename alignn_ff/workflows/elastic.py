@@ -1,4 +1,7 @@
-"""Elastic tensor of a crystal, ions clamped and relaxed, with moduli, sound velocities and stability."""
+"""Elastic tensor of a crystal, ions clamped and relaxed, with moduli, sound velocities and stability.
+
+alignn-ff elastic si.cif --pressure 10
+"""
 
 from __future__ import annotations
 

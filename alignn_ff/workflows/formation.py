@@ -1,4 +1,7 @@
-"""Formation energies from the elements and the convex hull of phases, all computed by one model."""
+"""Formation energies from the elements and the convex hull of phases, all computed by one model.
+
+alignn-ff formation Cu3Au.cif CuAu.cif --model ase:emt
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The coherent interface of two crystals, substrate and film: common cell, registry, work of adhesion, energy."""
+"""The coherent interface of two crystals, substrate and film: common cell, registry, work of adhesion, energy.
+
+alignn-ff interface ni.cif cu.cif --model ase:emt
+"""
 
 from __future__ import annotations
 

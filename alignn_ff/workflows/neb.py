@@ -1,4 +1,7 @@
-"""Barrier between two states: climbing-image nudged elastic band, from two ends or from a given path."""
+"""Barrier between two states: climbing-image nudged elastic band, from two ends or from a given path.
+
+alignn-ff neb first.extxyz last.extxyz
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Phonons of a crystal: bands, density of states, thermal properties, and whether any mode is imaginary."""
+"""Phonons of a crystal: bands, density of states, thermal properties, and whether any mode is imaginary.
+
+alignn-ff phonons si.cif --supercell 4 4 4 --mesh 21 21 21
+"""
 
 from __future__ import annotations
 

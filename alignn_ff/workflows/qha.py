@@ -1,4 +1,7 @@
-"""Quasi-harmonic approximation: thermal expansion, heat capacity and bulk modulus over T, Grüneisen parameters."""
+"""Quasi-harmonic approximation: thermal expansion, heat capacity and bulk modulus over T, Grüneisen parameters.
+
+alignn-ff qha si.cif
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Surface energies over Miller indices and terminations from relaxed slabs, and the Wulff shape they make."""
+"""Surface energies over Miller indices and terminations from relaxed slabs, and the Wulff shape they make.
+
+alignn-ff surface cu.cif --max-index 2
+"""
 
 from __future__ import annotations
 

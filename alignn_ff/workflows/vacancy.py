@@ -1,4 +1,7 @@
-"""Formation energies of vacancies, with and without relaxation, in a series of growing supercells."""
+"""Formation energies of vacancies, with and without relaxation, in a series of growing supercells.
+
+alignn-ff vacancy cu.cif
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,9 +21,9 @@ from typer.testing import CliRunner
 
 import alignn_ff
 from alignn_ff.cli.inputs import distinct
-from alignn_ff.cli.main import app, load_command
+from alignn_ff.cli.main import COMMANDS, app, example, load_command
 from alignn_ff.cli.options import joined, settings_from
-from alignn_ff.cli.structure import read_structures
+from alignn_ff.cli.structure import expanded, read_structures
 from alignn_ff.errors import StructureError
 from alignn_ff.workflows import WORKFLOWS
 from alignn_ff.workflows.md import MDSettings
@@ -323,6 +324,46 @@ def test_a_runaway_leaves_its_last_good_frame_and_a_summary(copper, tmp_path):
     page = (tmp_path / "cu-md" / "report.html").read_text(encoding="utf-8")
     assert ">run away<" in page and "last_good" in page
     assert len(read(tmp_path / "cu-md" / "last_good.extxyz")) == 4
+
+
+@pytest.mark.parametrize("name", [*WORKFLOWS, *COMMANDS])
+def test_every_command_has_an_example_that_is_a_call_of_it(name):
+    words = shlex.split(example(name))
+    assert words[:2] == ["alignn-ff", name]
+    command, rest = load_command(name), words[2:]
+    assert " ".join(words) in command.epilog
+    if hasattr(command, "commands"):
+        _, command, rest = command.resolve_command(command.make_context(name, rest.copy()), rest)
+    given = command.make_context(name, rest).params  # what does not fit is a usage error
+    assert given
+
+
+def complete(line, tmp_path):
+    """What the shell is told of the last word of a line."""
+    words = {"_ALIGNN_FF_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    code = "import sys; sys.argv = ['alignn-ff']; from alignn_ff.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT | words, check=False
+    )
+    return done.stdout.split()
+
+
+def test_the_shell_completes_commands_options_and_words(tmp_path):
+    assert complete("alignn-ff ph", tmp_path) == ["phonons"]
+    assert complete("alignn-ff md --ensem", tmp_path) == ["--ensemble"]
+    assert complete("alignn-ff md --ensemble npt-", tmp_path) == ["npt-axes", "npt-flexible", "npt-langevin"]
+    assert complete("alignn-ff data sp", tmp_path) == ["split"]
+
+
+def test_patterns_that_the_shell_left_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.extxyz", "a.extxyz"):
+        write(name, [bulk("Cu"), bulk("Cu", a=3.7)])
+    assert expanded(["*.extxyz", "?.extxyz@0", "none*"]) == [
+        *("a.extxyz", "b.extxyz", "a.extxyz@0", "b.extxyz@0", "none*"),
+    ]
+    done = call("relax", "[ab].extxyz", "--out", "all", "--cell", "none", *EMT_MODEL)
+    assert done.exit_code == 0 and {path.name for path in (tmp_path / "all").iterdir()} == {"a", "b", "results.csv"}
 
 
 def test_help_is_light():
