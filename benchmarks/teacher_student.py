@@ -3,14 +3,18 @@
     python -m benchmarks.teacher_student --model a.safetensors b.safetensors --data train.extxyz.gz \\
         --split ids_train_val_test.json --part test
     python -m benchmarks.teacher_student --model a.safetensors --data held_out.extxyz
+    python -m benchmarks.teacher_student --model a.safetensors --data dft.extxyz --split ids_train_val_test.json \\
+        --part val --window 1
 
 Frames are held out by the split file of the trainer (which keeps frames of one seed structure together), or by being
-in a file of their own. With several models a learning curve over the size of their training sets is drawn.
+in a file of their own. A window leaves out what lies high above the lowest energy of its composition. With several
+models a learning curve over the size of their training sets is drawn.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from alignn_ff.data.dataset import Budget, Dataset
+from alignn_ff.data.overview import composition
 from alignn_ff.data.sources import Keys, Sample
 from alignn_ff.data.split import Split, load_split
 from alignn_ff.device import choose_device
@@ -53,7 +58,7 @@ class Student(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def held_out(data: Path, split: Path | None, part: str) -> list[Sample]:
+def held_out(data: Path, split: Path | None, part: str, window_ev: float = math.inf) -> list[Sample]:
     """The frames to score, with the entries `tag` and `source` of each as its group.
 
     Raises:
@@ -63,11 +68,26 @@ def held_out(data: Path, split: Path | None, part: str) -> list[Sample]:
     groups = [SEPARATOR.join(sample.group for sample in of_one) for of_one in zip(*by_kind, strict=True)]
     samples = [sample._replace(group=group) for sample, group in zip(by_kind[0], groups, strict=True)]
     if split is None:
-        return samples
-    kept = set(getattr(load_split(split, [sample.key for sample in samples]), part))
-    if not kept:
+        return low_lying(samples, samples, window_ev)
+    keys = set(getattr(load_split(split, [sample.key for sample in samples]), part))
+    if not keys:
         raise DataError(f"{split}: its {part} part is empty. Choose another with --part.")
-    return [sample for sample in samples if sample.key in kept]
+    return low_lying(samples, [sample for sample in samples if sample.key in keys], window_ev)
+
+
+def low_lying(samples: Sequence[Sample], kept: Sequence[Sample], window_ev: float) -> list[Sample]:
+    """Those of `kept` whose energy per atom is at most `window_ev` above the lowest of its composition in `samples`."""
+    if math.isinf(window_ev):
+        return list(kept)
+    lowest: dict[str, float] = {}
+    for sample in samples:
+        name = composition(sample)
+        lowest[name] = min(lowest.get(name, math.inf), _energy_per_atom(sample))
+    return [sample for sample in kept if _energy_per_atom(sample) <= lowest[composition(sample)] + window_ev]
+
+
+def _energy_per_atom(sample: Sample) -> float:
+    return float(sample.targets.energy) / len(sample.graph.numbers)
 
 
 def score_student(model: str, samples: Sequence[Sample], device: str) -> Student:
@@ -167,6 +187,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="frames with the teacher's labels")
     parser.add_argument("--split", type=Path, help="ids_train_val_test.json of a training on that data")
     parser.add_argument("--part", choices=Split._fields, default="test", help="of the split")
+    parser.add_argument(
+        "--window", type=float, default=math.inf, metavar="EV", help="above the lowest energy per atom of a composition"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/teacher_student.json"))
     return parser.parse_args(argv)
@@ -174,7 +197,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    samples = held_out(args.data, args.split, args.part)
+    samples = held_out(args.data, args.split, args.part, args.window)
     students = []
     for model in args.model:
         students.append(score_student(model, samples, args.device))

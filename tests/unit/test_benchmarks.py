@@ -206,6 +206,10 @@ def test_students_are_scored_on_the_held_out_part(tmp_path):
         "rattle\telement",
         "rattle\telement",
     ]
+    first, last = sorted((frames[0], frames[2]), key=lambda atoms: atoms.get_potential_energy())
+    apart = (last.get_potential_energy() - first.get_potential_energy()) / 4
+    for window, count in ((0.9 * apart, 2), (1.1 * apart, 3)):  # nickel is the lowest of its kind at any rate
+        assert len(teacher_student.held_out(data, None, "test", window)) == count
     options = ["--data", str(data), "--split", str(split), "--device", "cpu", "--out", str(out)]
     teacher_student.main(["--model", "mlearn-six", *options])
     (student,) = json.loads(out.read_text())["students"]
