@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -11,9 +11,9 @@ from typing import Annotated, Any, NamedTuple, Protocol
 from ase import Atoms
 from typer import Argument, Option
 
-from alignn_ff.cli.model import ASE, load_calculator
+from alignn_ff.cli.model import ASE, load_calculator, model_first
 from alignn_ff.cli.structure import expanded, read_structures, read_trajectory, split_index
-from alignn_ff.errors import StructureError
+from alignn_ff.errors import ConfigError, StructureError
 from alignn_ff.workflows.benchmark_materials import HELP, read_materials
 from alignn_ff.workflows.frame_files import FORMATS
 
@@ -96,11 +96,19 @@ class ModelAndStructures(Model):
     """A calculator, and structures if there are any."""
 
     structures: Annotated[
-        list[str] | None, Argument(help="Structure files that ASE reads; file@: for all that it holds.")
+        list[str] | None,
+        Argument(
+            help="Structure files that ASE reads; file@: for all that it holds. The first word may be the model.",
+            metavar="[MODEL] [STRUCTURES]...",
+        ),
     ] = None
 
     def tasks(self) -> list[Task]:
         """One of all."""
+        model, structures = model_first(self.structures or [], self.model)
+        return replace(self, model=model, structures=structures)._tasks()
+
+    def _tasks(self) -> list[Task]:
         if self.structures:
             stem = split_index(self.structures[0])[0].stem
         else:
@@ -135,14 +143,18 @@ class StructuresTogether(Model):
 class ModelAndTable(Model):
     """A calculator, and a table of materials with references."""
 
-    data: Annotated[str, Argument(help=HELP)]
+    data: Annotated[list[str], Argument(help=f"{HELP} The first word may be the model.", metavar="[MODEL] DATA")]
 
     def tasks(self) -> list[Task]:
         """That one."""
-        return [Task(Path(self.data).stem, asdict(self), self._load)]
+        model, data = model_first(self.data, self.model)
+        if len(data) != 1:
+            raise ConfigError(f"one table of materials was expected, got {', '.join(data) or 'none'}.")
+        table = replace(self, model=model, data=data)
+        return [Task(Path(data[0]).stem, asdict(table) | {"data": data[0]}, table._load)]
 
     def _load(self) -> Loaded:
-        materials = read_materials(self.data)
+        materials = read_materials(self.data[0])
         calculator, provenance = self.calculator()
         return Loaded((materials, calculator), provenance)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ase.calculators.calculator import BaseCalculator
@@ -9,6 +11,16 @@ from ase.calculators.calculator import BaseCalculator
 from alignn_ff.errors import ConfigError
 
 ASE = "ase:"
+
+
+def model_first(words: Sequence[str], model: str | None) -> tuple[str | None, list[str]]:
+    """The model that the first of some words names, unless an option named one, and the words that are left.
+
+    It does by `ase:NAME`, a name of the registry, a model's file (.safetensors, .zip) or its folder.
+    """
+    if model is None and words and _names_model(words[0]):
+        return words[0], list(words[1:])
+    return model, list(words)
 
 
 def load_calculator(
@@ -33,6 +45,15 @@ def load_calculator(
 
     calculator = AlignnFFCalculator(model, **given)
     return calculator, dict(calculator.provenance)
+
+
+def _names_model(word: str) -> bool:
+    path = Path(word)
+    if word.startswith(ASE) or path.suffix in (".safetensors", ".zip") or path.is_dir():
+        return True
+    from alignn_ff.pretrained.registry import entries
+
+    return not path.exists() and word in entries()
 
 
 def _ase_calculator(name: str) -> tuple[BaseCalculator, dict[str, Any]]:

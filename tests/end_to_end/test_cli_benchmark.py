@@ -13,7 +13,7 @@ HEADER = "name,formula,prototype,a,lattice_a_angstrom,c11_gpa\n"
 
 
 def call(*args):
-    return CliRunner().invoke(app, ["benchmark", *args, "--model", "ase:emt", "--no-progress-bar"])
+    return CliRunner().invoke(app, ["benchmark", "ase:emt", *args, "--no-progress-bar"])
 
 
 def words(text):
@@ -40,6 +40,7 @@ def test_a_table(here):
     assert names >= {"report.html", "benchmark.json", "parity-relax.png", "comparisons.csv", "errors.csv"}
     summary = json.loads((here / "metals-benchmark" / "summary.json").read_text())
     assert summary["status"] == "done" and summary["inputs"]["data"] == "metals.csv"
+    assert summary["inputs"]["model"] == "ase:emt"
 
 
 def test_going_on_with_a_longer_table(here):

@@ -21,11 +21,12 @@ def test_structures_of_several_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("two.extxyz", [bulk("Cu", a=3.6), bulk("Al", a=4.0)])
     write("ni.cif", bulk("Ni", a=3.5))
-    done = call("two.extxyz@:", "ni.cif", "--model", "ase:emt", *QUICK)
+    done = call("ase:emt", "two.extxyz@:", "ni.cif", *QUICK)
     assert done.exit_code == 0, done.output
     assert "0 fail" in done.output and (tmp_path / "two-check" / "report.html").exists()
     summary = json.loads((tmp_path / "two-check" / "summary.json").read_text())
     assert summary["status"] == "done" and summary["inputs"]["structures"] == ["two.extxyz@:", "ni.cif"]
+    assert summary["inputs"]["model"] == summary["model"]["model"] == "ase:emt"
     assert (tmp_path / "two-check" / "structures.extxyz").read_text().count("Lattice=") == 3
 
 
