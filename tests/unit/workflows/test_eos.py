@@ -30,7 +30,11 @@ class Vinet(Calculator):
 
 
 def copper(a=3.6):
-    atoms = bulk("Cu", a=a)
+    return metal("Cu", a)
+
+
+def metal(element, a):
+    atoms = bulk(element, a=a)
     atoms.calc = EMT()
     return atoms
 
@@ -65,6 +69,13 @@ def test_copper_is_as_ase_fits_it():
     assert result.energy_ev == pytest.approx(energy, abs=1e-6)
     assert result.bulk_modulus_gpa == pytest.approx(modulus * GPA_PER_EV_A3, rel=1e-3)
     assert (4 * result.volume_a3) ** (1 / 3) == pytest.approx(3.5898, abs=1e-3)  # lattice constant in ASE's manual
+
+
+def test_aluminium_is_as_ase_fits_it():
+    volume, _, modulus = calculate_eos(metal("Al", 4.0), npoints=11, eps=0.06).fit()
+    result = run_eos(metal("Al", 4.0), EOSSettings(equation="sj"))
+    assert result.volume_a3 == pytest.approx(volume, rel=1e-5)
+    assert result.bulk_modulus_gpa == pytest.approx(modulus * GPA_PER_EV_A3, rel=5e-3)
 
 
 def test_results_scale_with_the_cell():

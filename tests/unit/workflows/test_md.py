@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from contextlib import contextmanager
 from operator import attrgetter
 
 import numpy as np
@@ -432,6 +435,24 @@ def test_interrupt_returns_the_whole_steps_so_far(tmp_path):
     assert result.atoms.positions == pytest.approx(sound.positions, abs=1e-12)
     assert result.atoms.get_momenta() == pytest.approx(sound.get_momenta(), abs=1e-12)
     assert np.genfromtxt(tmp_path / "thermo.csv", delimiter=",", names=True)["step"].tolist() == [0, 10, 20]
+
+
+def test_progress_tells_temperature_energy_and_speed(monkeypatch):
+    notes = []
+
+    @contextmanager
+    def listen(*args, **kwargs):
+        yield lambda steps=1, note="": notes.append(note)
+
+    monkeypatch.setattr("alignn_ff.workflows.md.track", listen)
+    began = time.perf_counter()
+    result = run_md(springs(), MDSettings(ensemble="nve", steps=30, timestep_fs=2.0, stats_every=1))
+    seconds = time.perf_counter() - began
+    assert len(notes) == 31
+    kelvin, energy, speed = re.fullmatch(r"(\d+) K, (-?[\d.]+) eV, (\S+) ns/day", notes[-1]).groups()
+    assert float(kelvin) == round(result.thermo["temperature_k"][-1])
+    assert float(energy) == pytest.approx(result.thermo["potential_energy_ev"][-1], abs=1e-3)
+    assert float(speed) > 30 * 2e-6 * 86400 / seconds  # at least what the whole call allowed
 
 
 def test_rows_and_frames_are_on_disk_while_the_run_goes_on(tmp_path):

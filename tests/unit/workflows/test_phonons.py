@@ -87,13 +87,18 @@ def test_argon_has_the_frequencies_of_its_lattice_sums():
     assert 1.5 < result.highest_frequency_thz < 2.5  # measured 2.0 THz at X
 
 
-def test_copper_has_the_frequencies_of_ases_phonons(copper, tmp_path):
-    other = Phonons(copper.atoms, EMT(), supercell=(4, 4, 4), delta=0.01, name=tmp_path / "phonon")
+def test_metals_have_the_frequencies_of_ases_phonons(copper, tmp_path):
+    for result in (copper, run_phonons(crystal("Al"), PhononSettings(supercell=(4, 4, 4), **QUICK))):
+        assert_same_as_ase(result, tmp_path / result.atoms.get_chemical_formula())
+
+
+def assert_same_as_ase(result, folder):
+    other = Phonons(result.atoms, EMT(), supercell=(4, 4, 4), delta=0.01, name=folder)
     other.run()
     other.read(acoustic=True)
     for q in (X, L, (0.25, 0.0, 0.25)):
         energies = other.band_structure([q], verbose=False)[0]
-        assert at(copper, q) == pytest.approx(np.sort(energies) * units._e / units._hplanck * 1e-12, abs=0.01)
+        assert at(result, q) == pytest.approx(np.sort(energies) * units._e / units._hplanck * 1e-12, abs=0.01)
 
 
 def test_copper_is_stable_and_near_its_measured_frequencies(copper):
