@@ -213,7 +213,8 @@ class AlignnSmooth(Potential):
         """
         settings = {**self.settings.model_dump(), "gcn_layers": layers}
         network = AlignnSmooth(self.elements, self.energy_scale.tolist(), **settings).to(self.dtype)
-        for layer in network.layers[len(self.layers) :]:
+        for layer in list(network.layers)[len(self.layers) :]:
+            assert isinstance(layer, _Layer)
             layer.begin_as_identity()
         network.load_state_dict({**network.state_dict(), **self.state_dict()})
         return network
