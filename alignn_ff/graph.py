@@ -24,6 +24,7 @@ class AtomGraph(NamedTuple):
         edge_src, edge_dst: [E], int64.
         edge_shift: lattice translations [E, 3], float64, in r = x[dst] - x[src] + shift @ cell.
         angle_in, angle_out: edge ids [T], int64, or None where no model asked for angles.
+        extra_features: numbers told of each structure beside its atoms [G, X], float64, or None.
     """
 
     numbers: Tensor
@@ -36,6 +37,7 @@ class AtomGraph(NamedTuple):
     edge_shift: Tensor
     angle_in: Tensor | None = None
     angle_out: Tensor | None = None
+    extra_features: Tensor | None = None
 
 
 class Topology(NamedTuple):
@@ -76,13 +78,14 @@ def atom_counts(graph: AtomGraph) -> Tensor:
 
 
 def concat(graphs: Sequence[AtomGraph]) -> AtomGraph:
-    """One graph holding all of `graphs`, in order. Angles survive only if every graph has them."""
+    """One graph holding all of `graphs`, in order. Angles and extra features survive only if every graph has them."""
     if len(graphs) == 1:
         return graphs[0]
     n_atoms = _offsets([len(g.numbers) for g in graphs])
     n_graphs = _offsets([len(g.cell) for g in graphs])
     n_edges = _offsets([len(g.edge_src) for g in graphs])
     angled = all(g.angle_in is not None for g in graphs)
+    told = [g.extra_features for g in graphs if g.extra_features is not None]
     return AtomGraph(
         numbers=torch.cat([g.numbers for g in graphs]),
         positions=torch.cat([g.positions for g in graphs]),
@@ -94,6 +97,7 @@ def concat(graphs: Sequence[AtomGraph]) -> AtomGraph:
         edge_shift=torch.cat([g.edge_shift for g in graphs]),
         angle_in=_cat_ids([g.angle_in for g in graphs], n_edges) if angled else None,
         angle_out=_cat_ids([g.angle_out for g in graphs], n_edges) if angled else None,
+        extra_features=torch.cat(told) if len(told) == len(graphs) else None,
     )
 
 
@@ -118,6 +122,7 @@ def split(graph: AtomGraph) -> list[AtomGraph]:
                 edge_shift=graph.edge_shift[edge_ids],
                 angle_in=angles[0],
                 angle_out=angles[1],
+                extra_features=None if graph.extra_features is None else graph.extra_features[g : g + 1],
             )
         )
     return parts

@@ -32,6 +32,12 @@ _READ_ERRORS: tuple[type[Exception], ...] = (
 """What ASE's readers raise on a file that is not what its name says; most share no base class."""
 
 
+ASE_VALUES = ("charges", "magmoms")
+"""What ASE calls values of atoms beside their energies."""
+
+EXTRA_FEATURES = "extra_features"
+"""Entry of `Atoms.info`, and of upstream's records, with the numbers told of a structure beside its atoms."""
+
 NO_VALUES = torch.zeros(0, 0, dtype=torch.float64)
 """Values of atoms or structures where none were asked for, or all are missing."""
 
@@ -144,13 +150,40 @@ def from_ase(atoms: Atoms) -> AtomGraph:
     )
 
 
+def with_extra_features(graph: AtomGraph, atoms: Atoms, width: int, what: str = "the structure") -> AtomGraph:
+    """The graph of `atoms` with their `info["extra_features"]`, for a model that wants `width` of them.
+
+    A model that wants none is not told of any.
+
+    Args:
+        what: how errors call the structure.
+    Raises:
+        StructureError: there are none, other than `width`, or some that are no finite numbers.
+    """
+    if not width:
+        return graph
+    told = atoms.info.get(EXTRA_FEATURES)
+    try:
+        numbers = np.atleast_1d(np.asarray([] if told is None else told, dtype=np.float64))
+    except (ValueError, TypeError):
+        numbers = np.full(1, np.nan)
+    if numbers.shape != (width,) or not np.isfinite(numbers).all():
+        raise StructureError(
+            f"the model wants {width} extra features beside the atoms, and those of {what} are {told!r}. Set "
+            f"atoms.info[{EXTRA_FEATURES!r}] to {width} finite numbers, in the order and units of its training."
+        )
+    return graph._replace(extra_features=torch.from_numpy(numbers).unsqueeze(0))
+
+
 def to_ase(graph: AtomGraph) -> Atoms:
-    """The structure of a graph that holds one."""
+    """The structure of a graph that holds one; extra features stand in its `info`."""
+    told = graph.extra_features
     return Atoms(
         numbers=graph.numbers.cpu().numpy(),
         positions=graph.positions.cpu().numpy(),
         cell=graph.cell[0].cpu().numpy(),
         pbc=graph.pbc[0].cpu().numpy(),
+        info={} if told is None else {EXTRA_FEATURES: told[0].cpu().numpy()},
     )
 
 

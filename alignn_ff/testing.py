@@ -20,7 +20,7 @@ from torch import Tensor
 from alignn_ff.checkpoint import load_checkpoint, save_checkpoint
 from alignn_ff.evaluate import Prediction, Want, evaluate
 from alignn_ff.graph import AtomGraph, concat, edge_vectors
-from alignn_ff.io import from_ase
+from alignn_ff.io import from_ase, with_extra_features
 from alignn_ff.models import Potential
 from alignn_ff.neighbors import connect
 from alignn_ff.probes import (
@@ -73,7 +73,8 @@ _SIDE_STEP_A = 1e-6
 
 def build_graph(potential: Potential, atoms: Atoms) -> AtomGraph:
     """The graph of a structure as `potential` wants it."""
-    return connect(from_ase(atoms), **potential.wants)
+    bare = with_extra_features(from_ase(atoms), atoms, potential.extra_features)
+    return connect(bare, **potential.wants)
 
 
 def predict(potential: Potential, structures: Sequence[Atoms], *, want: Want = Want.FORCES) -> Prediction:

@@ -27,10 +27,9 @@ from alignn_ff.pretrained.publish import save_upstream
 from alignn_ff.pretrained.publish_property import property_files
 from alignn_ff.pretrained.upstream_property import load_upstream_property
 from benchmarks.command import end_well
-from benchmarks.parity_upstream import cuts_a_tie, run_cases
+from benchmarks.parity_upstream import cuts_a_tie, run_cases, tell
 
 BAR = 1e-9
-EXTRA = (0.3, -0.7, 1.1, 0.2)
 _SMALL = {"alignn_layers": 2, "gcn_layers": 2, "hidden_features": 32}
 _ORIGINAL = {"name": "alignn", "neighbor_strategy": "torch_graph", "three_body_cutoff": None, **_SMALL}
 _ATOMWISE = {**_ORIGINAL, "name": "alignn_atomwise_property"}
@@ -91,8 +90,7 @@ def model(fields: dict[str, Any], seed: int = 0) -> PropertyModel:
 def our_heads(network: PropertyModel, atoms: Atoms) -> list[np.ndarray]:
     """Values (logarithms of probabilities where they are classes) and further outputs."""
     graph = testing.build_graph(network, atoms)
-    extra = torch.tensor([EXTRA]) if network.extra_features else None
-    scores = network(graph, edge_vectors(graph), extra)
+    scores = network(graph, edge_vectors(graph))
     value = scores.raw if network.kind == "classes" else scores.value
     return [head.reshape(-1).numpy() for head in (value, scores.additional, scores.atomwise) if head is not None]
 
@@ -107,7 +105,7 @@ def their_heads(calculator: Any, atoms: Atoms) -> list[np.ndarray]:
     fields = ("neighbor_strategy", "cutoff", "max_neighbors", "atom_features", "use_canonize", "three_body_cutoff")
     g, lg = Graph.atom_dgl_multigraph(ase_to_atoms(atoms), **{field: config[field] for field in fields})
     if config["model"]["extra_features"]:
-        g.ndata["extra_features"] = torch.tensor([EXTRA] * g.num_nodes())
+        tell(g, atoms)
     found = calculator.model((g, lg, torch.tensor(atoms.cell.array)))
     parts = found if isinstance(found, dict) else {"out": found}
     further = {"additional": "additional_output_features", "atomwise_pred": "atomwise_output_features"}

@@ -4,8 +4,8 @@
 
 Needs an environment with alignn 2026.8.11, dgl 1.1.3, matscipy and this package. Each model is made here, its weights
 rounded to float32 as trainers save them, written as upstream's two files, read by upstream's ASE calculator and read
-back here; the way back must be equal bit by bit. That calculator refuses alignn_atomwise_pure_smooth, which upstream's
-own model and graph classes then evaluate.
+back here; the way back must be equal bit by bit. That calculator refuses alignn_atomwise_pure_smooth and tells no model
+its extra features: those are evaluated by upstream's own model and graph classes.
 A structure is left out where a model keeps the nearest neighbours and the last of them is no nearer than the next.
 Where upstream rounds coordinates, it is given structures that rounding leaves as they are; on others it differs from
 itself by 1e-5 eV/Å. Bars: 1e-9 eV/atom, 1e-8 eV/Å, 1e-8 GPa.
@@ -32,7 +32,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from alignn_ff import AlignnFFCalculator
 from alignn_ff.errors import ConfigError
 from alignn_ff.graph import edge_vectors
-from alignn_ff.io import from_ase
+from alignn_ff.io import EXTRA_FEATURES, from_ase
 from alignn_ff.models import Potential, Sum, build
 from alignn_ff.models.base import SYMBOLS
 from alignn_ff.neighbors import connect
@@ -55,6 +55,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "DGL, fast_graph": ("alignn_atomwise", {"neighbor_strategy": "fast_graph", "max_neighbors": 20}),
     "DGL, k-nearest": ("alignn_atomwise", {"neighbor_strategy": "k-nearest", "cutoff": 8.0, "max_neighbors": 12}),
     "DGL, radius_graph": ("alignn_atomwise", {"neighbor_strategy": "radius_graph"}),
+    "DGL, extra features": ("alignn_atomwise", {"neighbor_strategy": "torch_graph", "extra_features": 4}),
 }
 ROUNDED = ("DGL, k-nearest", "DGL, radius_graph")
 """Whose vectors upstream takes through fractional coordinates of few decimals, or through float32."""
@@ -81,16 +82,21 @@ class Errors:
 
 
 def structures(count: int, seed: int = 1) -> list[Atoms]:
-    """Random triclinic cells of 2 to 12 atoms of three elements, on displaced sites of a grid a bond wide."""
+    """Random triclinic cells of 2 to 12 atoms of three elements, on displaced sites of a grid a bond wide.
+
+    Each has four extra features.
+    """
     rng = np.random.default_rng(seed)
+    told = np.random.default_rng(seed + 1).normal(size=(count, 4))
     sites = np.stack(np.meshgrid(range(2), range(2), range(3), indexing="ij"), axis=-1).reshape(-1, 3)
     found = []
-    for _ in range(count):
+    for row in told:
         symbols = rng.choice(rng.choice(ELEMENTS, 3, replace=False), rng.integers(2, 13))
         bond = 2 * max(covalent_radii[SYMBOLS.index(symbol)] for symbol in symbols)
         deform = bond * (np.eye(3) + 0.08 * rng.normal(size=(3, 3)))
         chosen = rng.permutation(sites)[: len(symbols)] + 0.3 + 0.1 * rng.uniform(-1, 1, (len(symbols), 3))
-        found.append(Atoms(symbols, cell=np.array([2, 2, 3])[:, None] * deform, positions=chosen @ deform, pbc=True))
+        cell, info = np.array([2, 2, 3])[:, None] * deform, {EXTRA_FEATURES: row}
+        found.append(Atoms(symbols, cell=cell, positions=chosen @ deform, pbc=True, info=info))
     return found
 
 
@@ -135,24 +141,39 @@ def by_calculator(folder: str, many: list[Atoms]) -> Iterator[dict[str, Any]]:
 
 
 def by_model(folder: str, many: list[Atoms]) -> Iterator[dict[str, Any]]:
-    """The same by upstream's smooth model, whose output is the total energy, and its graphs."""
+    """The same by upstream's model, where its calculator refuses it or does not tell it extra features."""
     from alignn.graphs import Graph
-    from alignn.models.alignn_atomwise_pure_smooth import ALIGNNAtomWisePureSmooth, ALIGNNAtomWisePureSmoothConfig
     from jarvis.core.atoms import ase_to_atoms
 
     config = json.loads(Path(folder, "config.json").read_text())
-    model = ALIGNNAtomWisePureSmooth(ALIGNNAtomWisePureSmoothConfig(**config["model"]))
+    model, total = upstream_model(config["model"])
     model.load_state_dict(torch.load(Path(folder, "best_model.pt"), weights_only=True))
     fields = {name: config[name] for name in (*GRAPH, "three_body_cutoff")}
     for atoms in many:
         g, lg = Graph.atom_dgl_multigraph(ase_to_atoms(atoms), **fields)
+        tell(g, atoms)
         out = model((g, lg, torch.tensor(atoms.cell.array)))
         stress = out["stresses"][0].detach().numpy() / THEIR_GPA_PER_EV_A3
         yield {
-            "energy": float(out["out"]),
+            "energy": float(out["out"]) * (1 if total else len(atoms)),
             "forces": out["grad"].detach().numpy(),
             "stress": full_3x3_to_voigt_6_stress(stress),
         }
+
+
+def upstream_model(fields: dict[str, Any]) -> tuple[torch.nn.Module, bool]:
+    """A model by its config, and whether its output is the total energy, not the energy per atom."""
+    from alignn.models.alignn_atomwise import ALIGNNAtomWise, ALIGNNAtomWiseConfig
+    from alignn.models.alignn_atomwise_pure_smooth import ALIGNNAtomWisePureSmooth, ALIGNNAtomWisePureSmoothConfig
+
+    if fields["name"].endswith("smooth"):
+        return ALIGNNAtomWisePureSmooth(ALIGNNAtomWisePureSmoothConfig(**fields)), True
+    return ALIGNNAtomWise(ALIGNNAtomWiseConfig(**fields)), False
+
+
+def tell(graph: Any, atoms: Atoms) -> None:
+    """Put a structure's extra features where upstream's data loader puts them: beside each of its atoms."""
+    graph.ndata[EXTRA_FEATURES] = torch.tensor(np.tile(atoms.info[EXTRA_FEATURES], (len(atoms), 1)))
 
 
 def compare(case: str, many: list[Atoms]) -> Errors:
@@ -160,7 +181,7 @@ def compare(case: str, many: list[Atoms]) -> Errors:
     ours = potential(*CASES[case])
     many = [exact(atoms) for atoms in many] if case in ROUNDED else many
     many = [atoms for atoms in many if not cuts_a_tie(atoms, CASES[case][1].get("max_neighbors"))]
-    theirs = by_model if case.startswith("smooth") else by_calculator
+    theirs = by_model if case.startswith("smooth") or ours.extra_features else by_calculator
     worst = np.zeros(3)
     with TemporaryDirectory() as folder:
         save_upstream(Path(folder) / "model", ours)

@@ -9,6 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import (
@@ -26,7 +27,7 @@ from alignn_ff.domain import Finding, Limits, from_facts, outside
 from alignn_ff.errors import CheckpointError, ConfigError, StructureError
 from alignn_ff.evaluate import Prediction, evaluate
 from alignn_ff.graph import AtomGraph, atom_counts, concat, edge_vectors, to_device
-from alignn_ff.io import from_ase, matrix_to_voigt
+from alignn_ff.io import ASE_VALUES, EXTRA_FEATURES, from_ase, matrix_to_voigt, with_extra_features
 from alignn_ff.memory import keep_freed_memory
 from alignn_ff.models.base import SYMBOLS, Potential, check_elements
 from alignn_ff.neighbors import connect
@@ -36,9 +37,6 @@ from alignn_ff.pretrained import default_model, load_potential
 log = logging.getLogger(__name__)
 
 _TOO_CLOSE_A = 0.3
-
-_ASE_VALUES = ("charges", "magmoms")
-"""What ASE calls values of atoms beside their energies."""
 
 _CPU_EDGES, _GPU_EDGES = 25_000, 200_000
 """Edges of one pack. On a CPU larger ones fall out of its caches and are a tenth slower."""
@@ -51,6 +49,8 @@ class AlignnFFCalculator(Calculator):
     stress (eV/Å³, Voigt xx yy zz yz xz xy, positive in tension; only for structures with a volume); charges (e) and
     magmoms (µB) where the model says that these are among its values of atoms. One evaluation gives them all; moving
     nothing costs nothing. The atoms are never changed.
+
+    A model trained with extra features is told those in `atoms.info["extra_features"]`; others do not look there.
 
     Args:
         model: None for the embedded model, a name (`alignn-ff models list`), a file, or a `Potential`. A known
@@ -83,11 +83,12 @@ class AlignnFFCalculator(Calculator):
         self.device = choose_device(device)
         potential, self.provenance, self.facts = _resolve(model)
         self.potential = potential.to(device=self.device, dtype=_dtype(dtype, potential)).eval().requires_grad_(False)
-        offered = [name for name in _ASE_VALUES if name in potential.atomwise_names]
+        offered = [name for name in ASE_VALUES if name in potential.atomwise_names]
         self.implemented_properties = [*type(self).implemented_properties, *offered]
         self.provenance |= {"device": str(self.device), "dtype": str(self.potential.dtype).removeprefix("torch.")}
         if not skin >= 0.0:
             raise ConfigError(f"skin is {skin} Å; expected 0 or more.")
+        self._told = np.array(None)
         self._neighbors = SkinList(**self.potential.wants, skin=skin)
         self._guard = _guard(self.facts, self.provenance["model"]) if domain_check else None
 
@@ -101,11 +102,14 @@ class AlignnFFCalculator(Calculator):
 
         Raises:
             UnknownElementError: an element the model was not trained on.
-            StructureError: positions that are not finite, atoms closer than 0.3 Å.
+            StructureError: positions that are not finite, atoms closer than 0.3 Å, extra features that the model wants
+                and the atoms have not.
             PropertyNotImplementedError: stress asked of a structure without a volume.
         """
         super().calculate(atoms, properties, system_changes)
         bare = self._checked(self.atoms, "the structure")
+        if self.potential.extra_features:
+            self._told = np.array(self.atoms.info[EXTRA_FEATURES])  # a copy: who holds the list may change it
         searches = self._neighbors.rebuilds
         graph = self._neighbors.connect(bare)
         _check_distances(graph, "the structure")
@@ -114,6 +118,13 @@ class AlignnFFCalculator(Calculator):
         (self.results,) = self._answers(graph)
         if "stress" in properties and "stress" not in self.results:
             raise PropertyNotImplementedError("stress needs a volume, and this structure's cell has none.")
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last evaluation; extra features count where the model is told them."""
+        changes = super().check_state(atoms, tol)
+        if self.potential.extra_features and not np.array_equal(self._told, atoms.info.get(EXTRA_FEATURES)):
+            changes.append(EXTRA_FEATURES)
+        return changes
 
     def reset(self) -> None:
         """Forget the last structure, its results and its neighbour list: what follows is as from a new calculator."""
@@ -199,7 +210,7 @@ class AlignnFFCalculator(Calculator):
     def _checked(self, atoms: Atoms, what: str) -> AtomGraph:
         graph = from_ase(atoms)
         check_elements(self.potential.elements, graph.numbers, what)
-        return graph
+        return with_extra_features(graph, atoms, self.potential.extra_features, what)
 
     def _predict(self, graph: AtomGraph) -> Prediction:
         prediction = evaluate(self.potential, to_device(graph, self.device))
@@ -227,7 +238,7 @@ def _results(prediction: Prediction, place: int, atoms: slice, names: Sequence[s
         results["stress"] = matrix_to_voigt(prediction.stress[place].numpy())
     if prediction.atomwise is not None:
         values = prediction.atomwise[atoms].numpy().T
-        results |= {name: each for name, each in zip(names, values, strict=False) if name in _ASE_VALUES}
+        results |= {name: each for name, each in zip(names, values, strict=False) if name in ASE_VALUES}
     return results
 
 

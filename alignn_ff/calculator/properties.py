@@ -10,8 +10,9 @@ import torch
 from ase import Atoms
 
 from alignn_ff.device import choose_device
-from alignn_ff.graph import concat, edge_vectors, to_device
-from alignn_ff.io import from_ase
+from alignn_ff.errors import ConfigError
+from alignn_ff.graph import AtomGraph, concat, edge_vectors, to_device
+from alignn_ff.io import EXTRA_FEATURES, from_ase, with_extra_features
 from alignn_ff.models import PropertyModel
 from alignn_ff.models.base import check_elements
 from alignn_ff.neighbors import connect
@@ -32,24 +33,42 @@ def predict_property(
 
     Args:
         model: a name, a file, a published ALIGNN folder or zip, or a model itself.
-        extra_features: [n, X], where the model wants them.
+        extra_features: [n, X], where the model wants them; those of `Atoms.info["extra_features"]` unless given.
         device: "auto", "cpu" or "cuda".
     Raises:
-        StructureError, UnknownElementError: a structure that cannot be evaluated.
+        StructureError, UnknownElementError: a structure that cannot be evaluated, or lacks extra features.
         CheckpointError: a force field, or no model at all.
-        ConfigError: extra features are missing or of another width.
+        ConfigError: `extra_features` are of another shape.
     """
     place = choose_device(device)
     network = (model if isinstance(model, PropertyModel) else load_property(model).model).to(place).eval()
-    told = None if extra_features is None else torch.as_tensor(np.asarray(extra_features, dtype=float), device=place)
+    if extra_features is not None:
+        structures = _told(structures, np.asarray(extra_features, dtype=float), network.extra_features)
     found = []
     for batch in _batches(structures):
-        graph = to_device(concat([connect(from_ase(structures[i]), **network.wants) for i in batch]), place)
+        graph = to_device(concat([_graph(network, structures[i], i) for i in batch]), place)
         check_elements(network.elements, graph.numbers)
         with torch.no_grad():
-            scores = network(graph, edge_vectors(graph).to(network.dtype), None if told is None else told[batch])
+            scores = network(graph, edge_vectors(graph).to(network.dtype))
         found.append(scores.value.cpu().numpy())
     return np.concatenate(found) if found else np.zeros((0, 1))
+
+
+def _told(structures: Sequence[Atoms], told: np.ndarray, width: int) -> list[Atoms]:
+    """Copies of the structures that are told their rows."""
+    if told.shape != (len(structures), width):
+        raise ConfigError(
+            f"extra_features are given an array of shape {told.shape}; the model wants {(len(structures), width)}."
+        )
+    copies = [atoms.copy() for atoms in structures]
+    for atoms, row in zip(copies, told, strict=True):
+        atoms.info[EXTRA_FEATURES] = row
+    return copies
+
+
+def _graph(network: PropertyModel, atoms: Atoms, place: int) -> AtomGraph:
+    bare = with_extra_features(from_ase(atoms), atoms, network.extra_features, f"structure {place}")
+    return connect(bare, **network.wants)
 
 
 def _batches(structures: Sequence[Atoms]) -> list[list[int]]:

@@ -67,8 +67,9 @@ def _sample(record: id_prop.Record, keys: Keys, source: str) -> Sample:
     energy = None if per_atom is None else energy_of(per_atom, f"{source}: structure {key}") * len(atoms)
     stress = _first(fields, keys.stress, "stresses")
     factor = STRESS_UNITS[keys.stress_unit or "gpa"]
-    values = ([_first(fields, name) for name in names] for names in (keys.atomwise, keys.additional))
-    labels = Labels(energy, _first(fields, keys.forces), stress, shares(fields, keys), factor, *values)
+    atomwise, additional = ([_first(fields, name) for name in names] for names in (keys.atomwise, keys.additional))
+    forces, told = _first(fields, keys.forces), _first(fields, keys.extra_features or "")
+    labels = Labels(energy, forces, stress, shares(fields, keys), factor, atomwise, additional, told)
     return labelled_sample(atoms, labels, fields, keys, (source, key))
 
 

@@ -14,12 +14,12 @@ from alignn_ff.data.sources import Sample
 from alignn_ff.graph import AtomGraph
 from alignn_ff.io import NO_VALUES, Targets
 
-PACKING = 2
+PACKING = 3
 """Version of what is written here; a cache of another one is refused."""
 
-_HEAD = Struct("<I7H6x")
-"""Atoms, periodic directions and labels (bits), values of atoms and of structures, bytes of key, group and family; 24
-bytes, so that numbers align."""
+_HEAD = Struct("<I8H4x")
+"""Atoms, periodic directions and labels (bits), values of atoms and of structures, extra features, bytes of key, group
+and family; 24 bytes, so that numbers align."""
 _LABELS = ("forces", "stress", "atom_energy")
 _FIXED = 11
 """Energy, weight and cell stand before what depends on the number of atoms."""
@@ -29,6 +29,7 @@ _KINDS = tuple(np.dtype(name) for name in ("u1", "u2", "u4", "i1", "i2", "i4", "
 _NO_ANGLES = -1
 
 _NONE = torch.zeros(0, dtype=torch.int64)
+_NOT_TOLD = torch.zeros((1, 0), dtype=torch.float64)
 _NO_SHIFT = torch.zeros((0, 3), dtype=torch.float64)
 
 
@@ -37,10 +38,11 @@ def pack_sample(sample: Sample) -> bytes:
     graph, targets = sample.graph, sample.targets
     there = [not bool(torch.isnan(getattr(targets, name)).all()) for name in _LABELS]
     names = [text.encode() for text in (sample.key, sample.group, sample.family)]
-    widths = targets.atomwise.shape[1], targets.additional.shape[1]
+    told = _NOT_TOLD if graph.extra_features is None else graph.extra_features
+    widths = targets.atomwise.shape[1], targets.additional.shape[1], told.shape[1]
     head = _HEAD.pack(len(graph.numbers), _bits(graph.pbc[0].tolist()), _bits(there), *widths, *map(len, names))
     labels = [getattr(targets, name) for name, has in zip(_LABELS, there, strict=True) if has]
-    labels += [targets.atomwise, targets.additional]
+    labels += [targets.atomwise, targets.additional, told]
     fixed = torch.cat([targets.energy, torch.tensor([sample.weight], dtype=torch.float64), graph.cell.reshape(-1)])
     numbers = graph.numbers.numpy().astype(np.uint8)
     parts = (fixed, graph.positions, *labels)
@@ -50,12 +52,12 @@ def pack_sample(sample: Sample) -> bytes:
 def unpack_sample(record: bytes) -> Sample:
     """The sample that `pack_sample` was given, bit for bit."""
     own = bytearray(record)  # tensors on it may be written to
-    n, pbc, there, wide, more, *lengths = _HEAD.unpack_from(own)
+    n, pbc, there, wide, more, told, *lengths = _HEAD.unpack_from(own)
     shapes: dict[str, tuple[int, ...]] = {"forces": (n, 3), "stress": (1, 3, 3), "atom_energy": (n,)}
     has = dict(zip(_LABELS, _flags(there), strict=True))
     shapes |= {"atomwise": (n, wide), "additional": (1, more)}
     has |= {"atomwise": wide > 0, "additional": more > 0}
-    count = _FIXED + 3 * n + sum(math.prod(shape) for name, shape in shapes.items() if has[name])
+    count = _FIXED + 3 * n + sum(math.prod(shape) for name, shape in shapes.items() if has[name]) + told
     values = torch.frombuffer(own, dtype=torch.float64, offset=_HEAD.size, count=count)
     place = _FIXED + 3 * n
     labels = {}
@@ -75,6 +77,7 @@ def unpack_sample(record: bytes) -> Sample:
         edge_src=_NONE,
         edge_dst=_NONE,
         edge_shift=_NO_SHIFT,
+        extra_features=values[count - told :].reshape(1, told) if told else None,
     )
     ends = list(accumulate(lengths, initial=start + n))
     key, group, family = (record[a:b].decode() for a, b in pairwise(ends))

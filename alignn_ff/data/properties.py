@@ -13,11 +13,13 @@ from ase import Atoms
 from torch import Tensor
 
 from alignn_ff.data import id_prop, jarvis
-from alignn_ff.data.sources import Sample
+from alignn_ff.data.sources import Sample, told_features
 from alignn_ff.errors import DataError, StructureError
 from alignn_ff.io import Targets, from_ase, read_frames
 
 log = logging.getLogger(__name__)
+
+_NOT_TOLD = torch.zeros(0)
 
 
 class PropertyKeys(NamedTuple):
@@ -28,7 +30,7 @@ class PropertyKeys(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """One structure, its label [K] and its extra features [X], which may be none.
+    """One structure, with what is told beside it, and its label [K].
 
     Attributes:
         sample: the structure and its name; its energy and forces are missing.
@@ -36,7 +38,6 @@ class Labelled(NamedTuple):
 
     sample: Sample
     values: Tensor
-    extra: Tensor
 
 
 def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Labelled]:
@@ -51,7 +52,8 @@ def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Lab
     """
     found = [labelled for file in files for labelled in _read_one(Path(file), keys)]
     _check_alike([one.values for one in found], "labels")
-    _check_alike([one.extra for one in found], "extra features")
+    told = [one.sample.graph.extra_features for one in found]
+    _check_alike([_NOT_TOLD if row is None else row[0] for row in told], "extra features")
     names = [one.sample.key for one in found]
     twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     if twice:
@@ -114,18 +116,19 @@ def _labelled(key: str, atoms: Atoms, label: Any, extra: Any, path: Path) -> Lab
         raise DataError(f"{where}: {error}") from error
     missing = torch.full((len(atoms), 3), torch.nan, dtype=torch.float64)
     targets = Targets(missing[:1, 0], missing, torch.full((1, 3, 3), torch.nan, dtype=torch.float64), missing[:, 0])
-    sample = Sample(graph, targets, key, "all")
-    return Labelled(sample, _numbers(label, "label", where), _numbers([] if extra is None else extra, "extra", where))
+    if extra is not None:
+        graph = graph._replace(extra_features=told_features(extra, where))
+    return Labelled(Sample(graph, targets, key, "all"), _numbers(label, where))
 
 
-def _numbers(value: Any, what: str, where: str) -> Tensor:
+def _numbers(value: Any, where: str) -> Tensor:
     try:
         listed = value if isinstance(value, list | tuple) else value.tolist() if hasattr(value, "tolist") else value
         numbers = [float(v) for v in (listed if isinstance(listed, list | tuple) else [listed])]
     except (ValueError, TypeError) as error:
-        raise DataError(f"{where}: its {what} {value!r} is no number or list of numbers ({error}).") from error
+        raise DataError(f"{where}: its label {value!r} is no number or list of numbers ({error}).") from error
     if not all(math.isfinite(v) for v in numbers):
-        raise DataError(f"{where}: its {what} {value!r} holds what is not finite.")
+        raise DataError(f"{where}: its label {value!r} holds what is not finite.")
     return torch.tensor(numbers, dtype=torch.float64)
 
 

@@ -14,7 +14,7 @@ from ase import Atoms
 from alignn_ff.data import id_prop, jarvis
 from alignn_ff.errors import ConfigError, DataError, StructureError
 from alignn_ff.graph import AtomGraph
-from alignn_ff.io import NO_VALUES, Targets, each_frame, from_ase, voigt_to_matrix
+from alignn_ff.io import EXTRA_FEATURES, NO_VALUES, Targets, each_frame, from_ase, voigt_to_matrix
 from alignn_ff.units import GPA_PER_EV_A3, KBAR_PER_EV_A3
 
 SOURCES = {
@@ -36,8 +36,8 @@ STRESS_UNITS = {
 class Keys(NamedTuple):
     """Names of the labels in a source, the unit of its stress (None: the habit of the source), names of the entries
     that tell what kind a structure is (group) and which structures must not be parted by a split (family). Energies of
-    atoms, the weight of a structure in the loss, and other values of atoms and structures are read where a name is
-    given; of these one name stands for all values, several for one each."""
+    atoms, the weight of a structure in the loss, other values of atoms and structures, and its extra features are read
+    where a name is given; of other values one name stands for all, several for one each."""
 
     energy: str = "energy"
     forces: str = "forces"
@@ -49,6 +49,7 @@ class Keys(NamedTuple):
     weight: str | None = None
     atomwise: tuple[str, ...] = ()
     additional: tuple[str, ...] = ()
+    extra_features: str | None = None
 
 
 DEFAULT_KEYS = Keys()
@@ -87,6 +88,7 @@ class Labels(NamedTuple):
     stress_factor: float
     atomwise: Sequence[Any] = ()
     additional: Sequence[Any] = ()
+    extra_features: Any = None
 
 
 def each_sample(source: str | Path, keys: Keys = DEFAULT_KEYS) -> Iterator[Sample]:
@@ -181,8 +183,9 @@ def _frames(path: Path) -> Iterator[Atoms]:
 def _ase_sample(atoms: Atoms, keys: Keys, key: str, path: Path) -> Sample:
     there = {**atoms.info, **atoms.arrays, **_results(atoms)}
     energy, forces, stress = (there.get(name) for name in (keys.energy, keys.forces, keys.stress))
-    values = ([there.get(name) for name in names] for names in (keys.atomwise, keys.additional))
-    labels = Labels(energy, forces, stress, shares(there, keys), STRESS_UNITS[keys.stress_unit or "ev_a3"], *values)
+    atomwise, additional = ([there.get(name) for name in names] for names in (keys.atomwise, keys.additional))
+    factor, told = STRESS_UNITS[keys.stress_unit or "ev_a3"], there.get(keys.extra_features or "")
+    labels = Labels(energy, forces, stress, shares(there, keys), factor, atomwise, additional, told)
     return labelled_sample(atoms, labels, atoms.info, keys, (path, key))
 
 
@@ -203,7 +206,7 @@ def labelled_sample(
     Args:
         name: of the source and of the structure in it.
     Raises:
-        DataError: a label of the wrong shape, a bad geometry, a family that is wanted and missing.
+        DataError: a label or extra features of the wrong shape, a bad geometry, a family that is wanted and missing.
     """
     where = f"{name[0]}: structure {name[1]}"
     if keys.family is not None and keys.family not in entries:
@@ -222,6 +225,8 @@ def _checked(atoms: Atoms, labels: Labels, where: str) -> tuple[AtomGraph, Targe
         graph = from_ase(atoms)
     except StructureError as error:
         raise DataError(f"{where}: {error}") from error
+    if labels.extra_features is not None:
+        graph = graph._replace(extra_features=told_features(labels.extra_features, where))
     n = len(atoms)
     stress = labels.stress_factor * _stress(labels.stress if atoms.cell.rank == 3 else None, where)
     shares = _per_atom(labels.atom_energy, (n,), "energies of atoms", "eV", where)
@@ -234,6 +239,18 @@ def _checked(atoms: Atoms, labels: Labels, where: str) -> tuple[AtomGraph, Targe
         additional=_values([None if v is None else [v] for v in labels.additional], 1, "additional values", where),
     )
     return graph, targets
+
+
+def told_features(value: Any, where: str) -> torch.Tensor:
+    """Extra features of a structure as one row [1, X].
+
+    Raises:
+        DataError: they are no list of finite numbers.
+    """
+    told = np.atleast_1d(_numbers(value, EXTRA_FEATURES, where))
+    if told.ndim != 1 or not np.isfinite(told).all():
+        raise DataError(f"{where}: its {EXTRA_FEATURES} are {value!r}; expected a list of finite numbers.")
+    return torch.from_numpy(told).unsqueeze(0)
 
 
 def _weight(value: Any, where: str) -> float:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alignn_ff.errors import ConfigError
-from alignn_ff.graph import AtomGraph, atom_counts
+from alignn_ff.graph import AtomGraph
 from alignn_ff.models.alignn_atomwise import SmoothedBases
 from alignn_ff.models.alignn_atomwise_config import CutoffFunction, TrunkConfig
-from alignn_ff.models.alignn_trunk import AlignnTrunk, GaussianBases
-from alignn_ff.models.layers.edge_gated import MLPLayer
+from alignn_ff.models.alignn_readout import AlignnReadout, mean_features
+from alignn_ff.models.alignn_trunk import GaussianBases
 from alignn_ff.models.property import Kind, PropertyModel, Scores
 
 _FIRST_MEAN = 0.7
@@ -39,7 +39,6 @@ class ReadoutConfig(TrunkConfig):
     )
     classification: bool = Field(default=False, description="predict one of num_classes classes instead of values")
     num_classes: int = Field(default=2, ge=2)
-    extra_features: int = Field(default=0, ge=0, description="numbers of a structure given beside its atoms")
     additional_output_features: int = Field(default=0, ge=0, description="further values, read off the same mean")
     atomwise_output_features: int = Field(default=0, ge=0, description="values of each atom")
 
@@ -68,10 +67,8 @@ class AlignnAtomwisePropertyConfig(ReadoutConfig, CutoffFunction):
     """Form and size of `alignn_atomwise_property`."""
 
 
-class _Property(AlignnTrunk, PropertyModel):
-    """Values read off the mean of the atoms' features, fc(mean x); an intensive property.
-
-    With extra features e (Gong et al., arXiv:2208.05039): fc3(fc2(fc1([mean x, fc_e(e)]))).
+class _Property(AlignnReadout, PropertyModel):
+    """Values read off the mean of the atoms' features, and extra features where they are told; an intensive property.
 
     Args:
         elements: symbols.
@@ -94,29 +91,20 @@ class _Property(AlignnTrunk, PropertyModel):
     ) -> None:
         super().__init__(elements, fields)
         c = self.settings
-        self.target, self.unit, self.extra_features = target, unit, c.extra_features
+        self.target, self.unit = target, unit
         self.kind: Kind = "classes" if c.classification else "zero_inflated" if c.zero_inflated else "values"
         outputs = c.num_classes if c.classification else (2 if c.zero_inflated else 1) * c.output_features
         self._add_constants(shift, scale)
-        width = c.hidden_features
-        wide = width + c.extra_features
-        if c.extra_features:
-            self.extra_feature_embedding = MLPLayer(c.extra_features, c.extra_features, self.norm)
-            self.fc1, self.fc2 = MLPLayer(wide, wide, self.norm), MLPLayer(wide, wide, self.norm)
-            self.fc3 = nn.Linear(wide, outputs)
-        else:
-            self.fc = nn.Linear(width, outputs)
-        last = self.fc3 if c.extra_features else self.fc
+        last = self._add_readout(outputs)
         if c.link == "log":
             nn.init.constant_(last.bias, math.log(_FIRST_MEAN))
-        self.fc_additional_output = _linear(width, c.additional_output_features)
-        self.fc_atomwise = _linear(width, c.atomwise_output_features)
+        self.fc_additional_output = _linear(c.hidden_features, c.additional_output_features)
+        self.fc_atomwise = _linear(c.hidden_features, c.atomwise_output_features)
 
-    def forward(self, graph: AtomGraph, vectors: Tensor, extra: Tensor | None = None) -> Scores:
+    def forward(self, graph: AtomGraph, vectors: Tensor) -> Scores:
         nodes = self._nodes(graph.numbers, graph, vectors)
-        mean = nodes.new_zeros(len(graph.cell), nodes.shape[1]).index_add(0, graph.graph_index, nodes)
-        mean = mean / atom_counts(graph).to(nodes.dtype).unsqueeze(1)
-        value, raw = self._values(self._read(mean, extra))
+        mean = mean_features(nodes, graph)
+        value, raw = self._values(self._read(mean, self._told(graph)))
         additional = None if self.fc_additional_output is None else self.fc_additional_output(mean)
         atomwise = None if self.fc_atomwise is None else self.fc_atomwise(nodes)
         return Scores(value, raw, additional, atomwise)
@@ -146,20 +134,6 @@ class _Property(AlignnTrunk, PropertyModel):
                 raise ConfigError(f"model {self.name}: {name} has {len(values)} numbers; expected {size}, one a value.")
         # Plain attributes, not buffers: `.to(torch.float32)` must not round them.
         self._shift, self._scale = (torch.tensor(list(v), dtype=torch.float64) for v in (shift, scale))
-
-    def _read(self, mean: Tensor, extra: Tensor | None) -> Tensor:
-        """What the last layer says, from the mean over atoms [G, F] and extra features [G, X]."""
-        if not self.extra_features:
-            return self.fc(mean)
-        if extra is None or extra.shape != (len(mean), self.extra_features):
-            seen = "none" if extra is None else f"an array of shape {tuple(extra.shape)}"
-            raise ConfigError(
-                f"model {self.name} wants extra features of shape {(len(mean), self.extra_features)} beside the "
-                f"structures, and was given {seen}."
-            )
-        return self.fc3(
-            self.fc2(self.fc1(torch.cat([mean, self.extra_feature_embedding(extra.to(mean.dtype))], dim=1)))
-        )
 
     def _values(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Values and what their likelihood is made of, both float64."""

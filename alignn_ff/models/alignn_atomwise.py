@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from alignn_ff.graph import AtomGraph
 from alignn_ff.models import ops_dgl
-from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig, CutoffFunction
+from alignn_ff.models.alignn_atomwise_config import AlignnAtomwiseConfig, AlignnAtomwisePureConfig, CutoffFunction
 from alignn_ff.models.alignn_network import AlignnNetwork
 from alignn_ff.models.alignn_trunk import GaussianBases
 from alignn_ff.models.layers.chains import spans, ways_back
@@ -47,10 +49,10 @@ class SmoothedBases(GaussianBases):
 
 
 class AlignnAtomwisePure(SmoothedBases, AlignnNetwork):
-    """The force field with Gaussians of distances and cosines; its fields are those of `AlignnAtomwiseConfig`."""
+    """The force field with Gaussians of distances and cosines; its fields are those of `AlignnAtomwisePureConfig`."""
 
     name = "alignn_atomwise_pure"
-    Config = AlignnAtomwiseConfig
+    Config: ClassVar[type[AlignnAtomwiseConfig]] = AlignnAtomwisePureConfig
     settings: AlignnAtomwiseConfig
 
 
@@ -58,6 +60,7 @@ class AlignnAtomwise(AlignnAtomwisePure):
     """The same model, its sums over edges done by DGL where DGL is installed; see `ops_dgl`."""
 
     name = "alignn_atomwise"
+    Config = AlignnAtomwiseConfig
 
     def _link(self, src: Tensor, dst: Tensor, nodes: int, envelope: Tensor | None) -> Links:
         return ops_dgl.link(src, dst, nodes, envelope)

@@ -35,6 +35,7 @@ class TrunkConfig(Strict):
         default="alignn", description="n_alignn: nodes weigh what they say to the gates; t_alignn: self-attention"
     )
     num_heads: int = Field(default=1, ge=1, description="of the attention, each with a share of hidden_features")
+    extra_features: int = Field(default=0, ge=0, description="numbers told of a structure beside its atoms")
 
     @model_validator(mode="after")
     def _fits_together(self) -> TrunkConfig:
@@ -65,6 +66,28 @@ class NetworkConfig(TrunkConfig, FurtherOutputs):
             raise ValueError("without lg_on_fly forces miss the angles; sound mode has no such forces")
         return self
 
+    @model_validator(mode="after")
+    def _reads_one_thing_off_features(self) -> NetworkConfig:
+        if self.mode == "legacy" and self.extra_features and self.additional_output_features:
+            raise ValueError(
+                "upstream's layer of additional outputs does not fit what it is given with extra_features, and stops; "
+                "in legacy mode leave one of them out, or set mode to sound"
+            )
+        return self
+
+
+class PlainTorchConfig(NetworkConfig):
+    """What upstream's plain-torch models have not."""
+
+    @model_validator(mode="after")
+    def _told_nothing(self) -> PlainTorchConfig:
+        if self.mode == "legacy" and self.extra_features:
+            raise ValueError(
+                "upstream's plain-torch models take extra_features and ignore them. Name the model alignn_atomwise, "
+                "or set mode to sound"
+            )
+        return self
+
 
 class CutoffFunction(TrunkConfig):
     """Mode and edge features of `alignn_atomwise`."""
@@ -87,7 +110,11 @@ class AlignnAtomwiseConfig(CutoffFunction, NetworkConfig):
     """Form and size of `alignn_atomwise`."""
 
 
-class AlignnAtomwisePureSmoothConfig(NetworkConfig):
+class AlignnAtomwisePureConfig(AlignnAtomwiseConfig, PlainTorchConfig):
+    """Form and size of `alignn_atomwise_pure`."""
+
+
+class AlignnAtomwisePureSmoothConfig(PlainTorchConfig):
     """Form and size of `alignn_atomwise_pure_smooth`."""
 
     mode: Literal["sound", "legacy"] = Field(

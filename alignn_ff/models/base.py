@@ -49,6 +49,7 @@ class GraphModel(nn.Module, ABC):
         angle_cutoff: Å; the graph must hold angles up to it; None where no angles are needed.
         topology: which edges and angles those are.
         elements: symbols the model knows.
+        extra_features: numbers of each structure that it wants to be told beside the atoms.
     """
 
     name: ClassVar[str]
@@ -56,6 +57,7 @@ class GraphModel(nn.Module, ABC):
     angle_cutoff: float | None = None
     topology: Topology = COMPLETE
     elements: tuple[str, ...]
+    extra_features: int = 0
 
     @property
     @abstractmethod
@@ -104,8 +106,8 @@ class Composite(Potential):
     """Potentials that know the same elements and are evaluated on the same graph.
 
     Raises:
-        ConfigError: their elements or further outputs differ, or no one graph has the edges and angles that all of
-            them want.
+        ConfigError: their elements, extra features or further outputs differ, or no one graph has the edges and
+            angles that all of them want.
     """
 
     def __init__(self, parts: Sequence[Potential]) -> None:
@@ -123,6 +125,7 @@ class Composite(Potential):
         self.claims = frozenset.intersection(*(part.claims for part in parts))
         self.atomwise_names = _common_names([part.atomwise_names for part in parts])
         self.additional_names = _common_names([part.additional_names for part in parts])
+        self.extra_features = _common_count([part.extra_features for part in parts])
 
     def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
         for part in next(self.children()).children():  # the one list of parts
@@ -180,6 +183,16 @@ def _common_names(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
         told = " / ".join(", ".join(each) for each in different)
         raise ConfigError(f"potentials evaluated together give different values beside the energy ({told}).")
     return different[0] if different else ()
+
+
+def _common_count(counts: Iterable[int]) -> int:
+    """How many extra features all parts want that want any."""
+    different = sorted({count for count in counts if count})
+    if len(different) > 1:
+        raise ConfigError(
+            f"potentials evaluated together want {' and '.join(map(str, different))} extra features; expected as many."
+        )
+    return different[0] if different else 0
 
 
 def _common_topology(parts: Sequence[Potential]) -> Topology:

@@ -137,7 +137,7 @@ class LegacyGradient(Potential):
         self.inner = build(potential)
         self.factor, self.power = factor, power
         same = ("elements", "cutoff", "angle_cutoff", "topology", "receptive_field", "atomwise_names")
-        for attribute in (*same, "additional_names"):
+        for attribute in (*same, "additional_names", "extra_features"):
             setattr(self, attribute, getattr(self.inner, attribute))
         self.claims = frozenset()
 

@@ -38,17 +38,18 @@ class PropertyModel(GraphModel):
         target: what it predicts, in a word.
         unit: of that; empty for a class or a number without one.
         kind: what `Scores.raw` holds.
-        extra_features: numbers of a structure that it wants to be given beside the graph.
     """
 
     target: str
     unit: str
     kind: Kind
-    extra_features: int
 
     @abstractmethod
-    def forward(self, graph: AtomGraph, vectors: Tensor, extra: Tensor | None = None) -> Scores:
-        """Scores of each structure from edge vectors, Å [E, 3], and its extra features [G, extra_features]."""
+    def forward(self, graph: AtomGraph, vectors: Tensor) -> Scores:
+        """Scores of each structure from edge vectors, Å [E, 3]."""
+
+    def standardize_extra_features(self, told: Tensor | None) -> None:
+        """Take constants from what training structures are told [G, X]; nothing where the model takes none."""
 
     @property
     def predicts(self) -> str:

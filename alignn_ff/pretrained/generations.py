@@ -32,6 +32,7 @@ _BEFORE = {
     "num_heads": 1,
     "atomwise_output_features": 0,
     "additional_output_features": 0,
+    "extra_features": 0,
 }
 """What was done before a field existed."""
 
@@ -64,6 +65,7 @@ _TODAY = {
     "num_heads": 1,
     "atomwise_output_features": 0,
     "additional_output_features": 0,
+    "extra_features": 0,
 }
 """Defaults of 2026.8.11, for fields left out by hand."""
 
@@ -112,7 +114,6 @@ _PROPERTY_HEADS = {
     "output_features": 1,
     "link": "identity",
     "classification": False,
-    "extra_features": 0,
 }
 """What `alignn_atomwise` did before fields of other outputs existed, and does without them."""
 

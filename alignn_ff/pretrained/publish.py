@@ -15,7 +15,7 @@ from alignn_ff.models import Potential, PropertyModel, build
 from alignn_ff.models.layers.features import WIDTHS
 from alignn_ff.pretrained.archive import CONFIG, WEIGHTS
 from alignn_ff.pretrained.generations import complete
-from alignn_ff.pretrained.publish_property import property_files
+from alignn_ff.pretrained.publish_property import property_files, unused_layer
 from alignn_ff.pretrained.upstream import GRAPH, PURE, SHARED, SMOOTH, describe, network_of
 from alignn_ff.pretrained.upstream_property import ALIGNN
 
@@ -40,8 +40,8 @@ _SPECIES_ROWS = 120
 def save_upstream(folder: str | Path, model: Potential | PropertyModel, *, overwrite: bool = False) -> None:
     """Write best_model.pt and config.json; upstream then says what `model` says.
 
-    Upstream's calculator refuses models by the name of alignn_atomwise_pure_smooth; its model class and trainer take
-    the files.
+    Upstream's calculator refuses models by the name of alignn_atomwise_pure_smooth, and tells none its extra features;
+    its model classes and trainer take the files.
 
     Raises:
         CheckpointError: upstream has no such model: one in sound mode, with reference energies, scaled by element.
@@ -51,6 +51,8 @@ def save_upstream(folder: str | Path, model: Potential | PropertyModel, *, overw
         config, state = property_files(model)
     else:
         config, state = upstream_config(model), dict(network_of(model).state_dict())
+        if config["model"].get("extra_features"):
+            state |= unused_layer(state, 1)
     if config["model"]["name"] in (PURE, SMOOTH):
         state = {"_species_table": torch.zeros(_SPECIES_ROWS, config["model"]["atom_input_features"]), **state}
     folder = prepare_folder(folder, reuse=overwrite)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -79,13 +79,19 @@ def _weights(model: PropertyModel) -> dict[str, Tensor]:
     last = "fc3" if ours["extra_features"] else "fc"
     if ours["scale"] is not None:
         state |= _folded(state, last, ours["scale"], ours["shift"])
-    if last == "fc3":  # upstream makes the layer that they replace, and does not use it
-        outputs = ours["num_classes"] if ours["classification"] else ours["output_features"]
-        state["fc.weight"] = torch.zeros(outputs, ours["hidden_features"], dtype=model.dtype)
-        state["fc.bias"] = torch.zeros(1 if ours["link"] == "log" else outputs, dtype=model.dtype)
+    if last == "fc3":
+        state |= unused_layer(state, ours["num_classes"] if ours["classification"] else ours["output_features"])
+    if ours["link"] == "log" and last == "fc3":
+        state["fc.bias"] = state["fc.bias"][:1]
     if ours["link"] == "log" and len(state["fc.bias"]) == 1:
         state["fc.bias"] = state["fc.bias"][0]  # so it is there
     return state
+
+
+def unused_layer(state: Mapping[str, Tensor], outputs: int) -> dict[str, Tensor]:
+    """The layer that those of extra features replace: upstream makes it all the same, and does not use it."""
+    width = len(state["atom_embedding.layer.0.bias"])
+    return {"fc.weight": state["fc3.weight"].new_zeros(outputs, width), "fc.bias": state["fc3.bias"].new_zeros(outputs)}
 
 
 def _folded(state: dict[str, Tensor], layer: str, scale: list[float], shift: list[float]) -> dict[str, Tensor]:

@@ -38,11 +38,11 @@ ATTENTION = ["conv_type", "num_heads"]
 _FURTHER = {"atomwise_output_features": "fc_atomwise", "additional_output_features": "fc_additional_output"}
 """Fields of outputs beside the energy, and the layers that give them."""
 SHARED = {
-    DGL: [*_ENVELOPE, *_FURTHER],
+    DGL: [*_ENVELOPE, *_FURTHER, "extra_features"],
     PURE: [*_ENVELOPE, *ATTENTION, *_FURTHER],
     SMOOTH: [*_BASES, *ATTENTION, *_FURTHER],
 }
-"""Fields of each of upstream's models that are fields of ours."""
+"""Fields of each of upstream's models that are fields of ours; the others take extra_features and ignore them."""
 GRAPH = "atom_features neighbor_strategy cutoff max_neighbors use_canonize".split()
 """Fields beside upstream's model that are fields of ours."""
 
@@ -51,7 +51,6 @@ _PLAIN = {
     "link": "identity",
     "classification": False,
     "zero_inflated": False,
-    "extra_features": 0,
     "include_pos_deriv": False,
     "conv_type": "alignn",
     "mlp_first": True,
@@ -175,9 +174,7 @@ def _check_understood(config: Mapping[str, Any], path: Path) -> None:
         )
     if name not in SHARED:
         raise CheckpointError(f"{path}: is a model `{name}`; expected a force field: {', '.join([*SHARED, EALIGNN])}.")
-    # The plain-torch models accept extra_features and ignore them.
-    plain = {field: value for field, value in _PLAIN.items() if name == DGL or field != "extra_features"}
-    check_fields(config, SHARED[name], plain, path)
+    check_fields(config, SHARED[name], _PLAIN, path)
 
 
 def check_fields(config: Mapping[str, Any], shared: Sequence[str], plain: Mapping[str, Any], path: Path) -> None:
@@ -220,11 +217,17 @@ def _load(potential: Potential, published: Published, path: Path) -> None:
     """Weights into the network of `potential`, which takes their precision."""
     network = network_of(potential)
     wanted = network.state_dict()
-    unused = ("_species_table", *(f"{layer}." for layer in _FURTHER.values() if f"{layer}.weight" not in wanted))
-    given = {name: value for name, value in published.weights.items() if not name.startswith(unused)}
+    absent = tuple(f"{layer}." for layer in _FURTHER.values() if f"{layer}.weight" not in wanted)
+    weights = published.weights.items()
+    given = {name: v for name, v in weights if not (name.startswith(absent) or is_unused(name, wanted))}
     check_weights(wanted, given, path)
-    potential.to(given["fc.weight"].dtype).eval()
+    potential.to(given["atom_embedding.layer.0.weight"].dtype).eval()
     network.load_state_dict(given)
+
+
+def is_unused(name: str, wanted: Mapping[str, Tensor]) -> bool:
+    """Whether upstream keeps weights under this name and does not use them for what is read here."""
+    return name == "_species_table" or ("fc3.weight" in wanted and name.startswith("fc."))
 
 
 def check_weights(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path) -> None:
@@ -276,6 +279,6 @@ def _remarks(config: Mapping[str, Any]) -> list[str]:
             "its lighten_edges or backtracking chose angles by the atoms of the cell; here periodic images count, so "
             "in small cells energies and forces differ from upstream's"
         )
-    if model.get("extra_features"):
+    if model["name"] != DGL and model.get("extra_features"):
         remarks.append("its extra_features were ignored by upstream's code, and are here")
     return remarks

@@ -16,7 +16,16 @@ from alignn_ff.models import PropertyModel, build_property
 from alignn_ff.models.layers.features import known_elements
 from alignn_ff.pretrained.archive import Published, read_published
 from alignn_ff.pretrained.generations import complete_property
-from alignn_ff.pretrained.upstream import ATTENTION, DGL, GRAPH, PURE, angles_of, check_fields, check_weights
+from alignn_ff.pretrained.upstream import (
+    ATTENTION,
+    DGL,
+    GRAPH,
+    PURE,
+    angles_of,
+    check_fields,
+    check_weights,
+    is_unused,
+)
 
 log = logging.getLogger(__name__)
 
@@ -115,15 +124,12 @@ def _check_understood(config: Mapping[str, Any], path: Path) -> None:
 def _load(model: PropertyModel, published: Published, path: Path) -> None:
     """Weights into the model, which takes their precision."""
     wanted = model.state_dict()
-    given = {n: _reshaped(n, v, wanted) for n, v in published.weights.items() if n in wanted or not _unused(n, wanted)}
+    given = {
+        n: _reshaped(n, v, wanted) for n, v in published.weights.items() if n in wanted or not is_unused(n, wanted)
+    }
     check_weights(wanted, given, path)
     model.to(given["atom_embedding.layer.0.weight"].dtype).eval()
     model.load_state_dict(given)
-
-
-def _unused(name: str, wanted: Mapping[str, Tensor]) -> bool:
-    """Whether upstream keeps weights under this name and does not use them for what is read here."""
-    return name == "_species_table" or ("fc3.weight" in wanted and name.startswith("fc."))
 
 
 def _reshaped(name: str, value: Tensor, wanted: Mapping[str, Tensor]) -> Tensor:

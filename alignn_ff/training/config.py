@@ -52,6 +52,11 @@ class TrainConfig(Strict):
         default=("additional_output",), description="the same of the other values of structures"
     )
 
+    extra_features_key: str = Field(
+        default="extra_features",
+        description="name of the numbers told beside the atoms; read where the model has extra_features",
+    )
+
     group_key: str = Field(default="config_type", description="entry of a structure by which errors are reported")
     split_group_key: str | None = Field(
         default=None, description="entry of a structure; those that share its value stay on one side of the split"

@@ -20,7 +20,8 @@ _OUTPUTS = {"atomwise": "atomwise_weight", "additional": "additional_output_weig
 
 
 def keys_of(config: TrainConfig) -> Keys:
-    """Names of the labels; of those that not every potential learns only where their loss has a weight."""
+    """Names of the labels; of those that not every potential learns only where their loss has a weight, and of extra
+    features only where the model wants them."""
     loss = largest_weights(config)
     return Keys(
         energy=config.energy_key,
@@ -33,11 +34,13 @@ def keys_of(config: TrainConfig) -> Keys:
         weight=config.weight_key,
         atomwise=config.atomwise_key if loss.atomwise_weight else (),
         additional=config.additional_key if loss.additional_output_weight else (),
+        extra_features=config.extra_features_key if config.model.get("extra_features") else None,
     )
 
 
 def check_outputs(config: TrainConfig) -> None:
-    """Say no to a loss of outputs that the model does not have; warn of those it has that are not learned.
+    """Say no to a loss of outputs that the model does not have; warn of those it has that are not learned, and of extra
+    features of which little is left.
 
     Raises:
         ConfigError: names the weight and the field of the model.
@@ -52,6 +55,13 @@ def check_outputs(config: TrainConfig) -> None:
             )
         if count and not learned:
             log.warning("loss.%s is 0: the model's %s outputs are not learned", weight, of)
+    told = config.model.get("extra_features", 0)
+    if config.model.get("mode") == "legacy" and told in (1, 2):
+        log.warning(
+            "in legacy mode a LayerNorm leaves nothing of 1 extra feature, and of 2 no more than which is larger, as "
+            "in upstream; the model is told %d. mode: sound is told the numbers",
+            told,
+        )
 
 
 def check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
@@ -92,3 +102,36 @@ def check_widths(samples: Iterable[Sample], potential: Potential, keys: Keys) ->
                     f"structure {sample.key} has {found} {of} values, and the model gives {expected}. Set "
                     f"model.{of}_output_features to {found}, or {of}_key to the names of what is to be learned."
                 )
+
+
+def check_extra_features(samples: Iterable[Sample], width: int) -> None:
+    """Say no to structures that are told something else than a model wants; one that wants nothing is not told.
+
+    Raises:
+        DataError: names the structure.
+    """
+    for sample in samples if width else ():
+        told = sample.graph.extra_features
+        found = 0 if told is None else told.shape[1]
+        if found != width:
+            raise DataError(
+                f"structure {sample.key} has {found or 'no'} extra features, and the model wants {width}. Set "
+                "model.extra_features to how many there are, and extra_features_key to their name in the data."
+            )
+
+
+def extra_features_of(samples: Sequence[Sample]) -> torch.Tensor | None:
+    """The extra features of structures [G, X]; None where they are told none."""
+    told = [sample.graph.extra_features for sample in samples if sample.graph.extra_features is not None]
+    return torch.cat(told) if told else None
+
+
+def warn_of_constant_features(samples: Sequence[Sample]) -> None:
+    """Warn of extra features that never vary."""
+    rows = extra_features_of(samples)
+    same = [] if rows is None else torch.nonzero((rows == rows[0]).all(0)).squeeze(1).tolist()
+    if same:
+        log.warning(
+            "extra features %s (counted from 0) are the same in all training structures: what they do is not learned",
+            ", ".join(map(str, same)),
+        )

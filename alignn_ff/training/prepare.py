@@ -25,7 +25,14 @@ from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.core import with_core
 from alignn_ff.training.domain import domain_of
 from alignn_ff.training.freeze import freeze
-from alignn_ff.training.labels import check_labels, check_outputs, check_widths, keys_of
+from alignn_ff.training.labels import (
+    check_extra_features,
+    check_labels,
+    check_outputs,
+    check_widths,
+    keys_of,
+    warn_of_constant_features,
+)
 from alignn_ff.training.references import compound_energies, force_scales, least_squares_energies
 from alignn_ff.training.replay import aligned, replay_facts, replay_samples
 from alignn_ff.training.storage import datasets, storage_of, training_samples
@@ -54,8 +61,8 @@ def prepare(config: TrainConfig, *, progress: bool = False) -> Prepared:
 
     Raises:
         CacheError: what lies in `cache_dir` is of other data and is not to be replaced.
-        DataError, ConfigError: see `read_all`, `make_split`; or a loss weight without any label or output to apply it
-            to.
+        DataError, ConfigError: see `read_all`, `make_split`; a loss weight without any label or output to apply it to;
+            or structures without the extra features that the model wants.
     """
     check_outputs(config)
     keys = keys_of(config)
@@ -71,6 +78,10 @@ def prepare(config: TrainConfig, *, progress: bool = False) -> Prepared:
     check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
     replay = replay_samples(config, keys)
+    for told in (*parts, replay):
+        check_extra_features(told, config.model.get("extra_features", 0))
+    if keys.extra_features:
+        warn_of_constant_features(parts[0])
     potential = initial_potential(parts[0], config, replay)
     if "smooth_cutoff" not in potential.claims:
         log.warning(

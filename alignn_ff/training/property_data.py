@@ -18,20 +18,20 @@ from alignn_ff.errors import DataError
 from alignn_ff.graph import AtomGraph, concat, to_device
 from alignn_ff.models import PropertyModel, build_property
 from alignn_ff.models.base import SYMBOLS, check_elements
+from alignn_ff.training.labels import check_extra_features, extra_features_of, warn_of_constant_features
 from alignn_ff.training.property_config import PropertyTrainConfig
 
 
 class Part(NamedTuple):
-    """Structures with edges, labels [n, K] and extra features [n, X]."""
+    """Structures with edges and labels [n, K]."""
 
     data: Dataset
     labels: Tensor
-    extra: Tensor
 
-    def batch(self, indices: Sequence[int], device: torch.device) -> tuple[AtomGraph, Tensor, Tensor]:
-        """Graph, labels and extra features of some structures, in that order."""
+    def batch(self, indices: Sequence[int], device: torch.device) -> tuple[AtomGraph, Tensor]:
+        """Graph and labels of some structures, in that order."""
         graph = concat([self.data.graph(i) for i in indices])
-        return to_device(graph, device), self.labels[list(indices)].to(device), self.extra[list(indices)].to(device)
+        return to_device(graph, device), self.labels[list(indices)].to(device)
 
     def batches(self, budget: Budget, generator: torch.Generator | None = None) -> list[list[int]]:
         """As `Dataset.batches`; a structure left over is put to the batch before: BatchNorm needs two."""
@@ -82,6 +82,10 @@ def prepare_property(config: PropertyTrainConfig) -> PreparedProperty:
     baseline, scale = _statistics(labels, config)
     torch.manual_seed(config.random_seed)
     model = _model(config, parts[0], baseline, scale)
+    training = [one.sample for one in parts[0]]
+    check_extra_features(training, model.extra_features)
+    warn_of_constant_features(training)
+    model.standardize_extra_features(extra_features_of(training))
     train, val, test = (_part(part, model, config, what) for part, what in zip(parts, Split._fields, strict=True))
     files = {Path(f).name: file_sha256(f) for f in (*config.data, *config.validation_data) if Path(f).is_file()}
     counts = {name: len(part) for name, part in zip(Split._fields, parts, strict=True)}
@@ -103,24 +107,22 @@ def _is_plain(model: dict[str, Any]) -> bool:
 def _part(samples: Sequence[Labelled], model: PropertyModel, config: PropertyTrainConfig, what: str) -> Part:
     for one in samples:
         check_elements(model.elements, one.sample.graph.numbers, f"{what} structure {one.sample.key}")
+    check_extra_features([one.sample for one in samples], model.extra_features)
     data = Dataset([one.sample for one in samples], **model.wants, memory_mb=config.graph_cache_mb)
     if not samples:
-        return Part(data, torch.zeros(0, 1), torch.zeros(0, 0))
-    return Part(
-        data, torch.stack([_label(one, config) for one in samples]), torch.stack([one.extra for one in samples])
-    )
+        return Part(data, torch.zeros(0, 1))
+    return Part(data, torch.stack([_label(one, config) for one in samples]))
 
 
 def _label(one: Labelled, config: PropertyTrainConfig) -> Tensor:
     """The label of a structure as the model is to predict it, [K]."""
     model, where = config.model, f"structure {one.sample.key}"
     expected = 1 if model["classification"] else model["output_features"]
-    for what, seen, wanted in (("label", one.values, expected), ("extra features", one.extra, model["extra_features"])):
-        if len(seen) != wanted:
-            raise DataError(
-                f"{where}: its {what} hold {len(seen)} numbers; the model has {wanted}. Set output_features (or "
-                "extra_features) of the model to how many there are."
-            )
+    if len(one.values) != expected:
+        raise DataError(
+            f"{where}: its label holds {len(one.values)} numbers; the model has {expected}. Set output_features of the "
+            "model to how many there are."
+        )
     label = one.values * config.target_multiplication_factor
     if config.classification_threshold is not None:
         return (label > config.classification_threshold).to(label.dtype)

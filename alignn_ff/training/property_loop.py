@@ -166,8 +166,8 @@ class _Seen(NamedTuple):
 
 
 def _scores(model: PropertyModel, part: Part, batch: list[int], device: torch.device) -> _Seen:
-    graph, labels, extra = part.batch(batch, device)
-    return _Seen(model(graph, edge_vectors(graph).to(model.dtype), extra), labels, atom_counts(graph))
+    graph, labels = part.batch(batch, device)
+    return _Seen(model(graph, edge_vectors(graph).to(model.dtype)), labels, atom_counts(graph))
 
 
 def _loss(run: _Run, part: Part, batch: list[int]) -> tuple[torch.Tensor, Scores]:

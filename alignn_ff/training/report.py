@@ -16,7 +16,7 @@ from alignn_ff.files import write_text
 from alignn_ff.models.base import Potential, check_elements
 from alignn_ff.reports.figure import save_figure
 from alignn_ff.reports.parity import parity_figure
-from alignn_ff.training.labels import check_widths
+from alignn_ff.training.labels import check_extra_features, check_widths
 from alignn_ff.training.metrics import Errors, collect, predict, score
 from alignn_ff.training.prepare import labelled
 from alignn_ff.units import MEV
@@ -37,12 +37,13 @@ def evaluate_model(
     """Errors of a potential on labelled files; `device` and `keys` as in a training config.
 
     Raises:
-        DataError: see `read_all`; or other values than the potential gives.
+        DataError: see `read_all`; other values than the potential gives, or without what it is told.
         UnknownElementError: an element the potential does not know.
     """
-    samples = labelled(files, keys)
+    samples = labelled(files, keys if potential.extra_features else keys._replace(extra_features=None))
     for sample in samples:
         check_elements(potential.elements, sample.graph.numbers, f"structure {sample.key}")
+    check_extra_features(samples, potential.extra_features)
     check_widths(samples, potential, keys)
     data = Dataset(samples, **potential.wants)
     place = choose_device(device)

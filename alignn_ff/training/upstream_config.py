@@ -32,13 +32,13 @@ _NETWORK = (
     *("lighten_edges", "backtracking", "conv_type", "num_heads"),
     *(*_SMOOTH, "angular_learnable", "use_atomref", *GRAPH),
     *("atomwise_output_features", "atomwise_target", "additional_output_features", "additional_target"),
+    "extra_features",
 )
 """Fields of the model there and here."""
 
 _ONE_MODEL_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "output_features": ((1,), "a force field has one energy"),
     "grad_multiplier": ((-1,), "forces are minus the gradient of the energy"),
-    "extra_features": ((0,), "a force field knows atoms alone"),
     "link": (("identity",), "an energy is unbounded"),
     "zero_inflated": ((False,), "an energy is no count"),
     "classification": ((False,), "a force field is no classifier"),
@@ -58,6 +58,10 @@ _MODEL_WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
 }
 
 _WITHOUT_HEADS: dict[str, tuple[Any, str]] = {"num_heads": (1, "conv_type alignn has gates, which have no heads")}
+
+_TOLD_IN_VAIN: dict[str, tuple[Any, str]] = {
+    "extra_features": (0, "upstream's plain-torch models ignore them; alignn_atomwise, or mode: sound, does not")
+}
 
 _LOADING = ("use_lmdb", "read_existing", "num_workers", "pin_memory")
 """Fields about the loading of data that mean the same here, of a force field."""
@@ -83,6 +87,7 @@ _OURS = (
     "stress_key",
     "atomwise_key",
     "additional_key",
+    "extra_features_key",
     "split_file",
     "loss",
     "cache_dir",
@@ -142,6 +147,9 @@ def _network(fields: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, A
         tell(network, _WITHOUT_HEADS, "model.")
         network.pop("num_heads", None)
     network = {"name": "alignn_atomwise", "mode": "legacy", **network, **graph_of(fields, model)}
+    if network["mode"] == "legacy" and network["name"] in _PUBLISHED[1:]:
+        tell(network, _TOLD_IN_VAIN, "model.")
+        network.pop("extra_features", None)
     if network["name"] not in _PUBLISHED:
         raise ConfigError(
             f"field `model.name` of an upstream config is {network['name']!r}; force fields with upstream's fields are "

@@ -92,7 +92,7 @@ def force_constants(
     """
     phonon = to_phonopy(crystal, matrix, settings.symprec)
     phonon.generate_displacements(distance=settings.displacement_a)
-    cells = [from_phonopy(cell) for cell in (phonon.supercell, *phonon.supercells_with_displacements)]
+    cells = [from_phonopy(each, crystal) for each in (phonon.supercell, *phonon.supercells_with_displacements)]
     forces = _forces(cells, crystal.calc, folder, progress)
     phonon.forces = forces[1:] - forces[0]
     phonon.produce_force_constants(calculate_full_force_constants=False)
@@ -119,10 +119,15 @@ def to_phonopy(crystal: Atoms, matrix: NDArray, symprec: float) -> Any:
     return Phonopy(cell, supercell_matrix=matrix.T, primitive_matrix=primitive, symprec=symprec)
 
 
-def from_phonopy(cell: Any) -> Atoms:
-    """A cell of phonopy's as atoms."""
+def from_phonopy(cell: Any, crystal: Atoms) -> Atoms:
+    """A cell of phonopy's as atoms, with the `info` of the crystal it was made from, which a calculator may read."""
     return Atoms(
-        symbols=cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, masses=cell.masses, pbc=True
+        symbols=cell.symbols,
+        cell=cell.cell,
+        scaled_positions=cell.scaled_positions,
+        masses=cell.masses,
+        pbc=True,
+        info=crystal.info,
     )
 
 

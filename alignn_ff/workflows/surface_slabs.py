@@ -70,7 +70,7 @@ def lattice_of(crystal: Atoms, symprec: float) -> Lattice:
     cell = (crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers)
     found: Any = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=symprec)
     vectors, positions, numbers = found
-    primitive = Atoms(numbers, cell=vectors, scaled_positions=positions, pbc=True)
+    primitive = Atoms(numbers, cell=vectors, scaled_positions=positions, pbc=True, info=crystal.info)
     conventional = np.linalg.inv(dataset.transformation_matrix).T @ crystal.cell[:]
     operations = symmetry_dataset(primitive, symprec)
     return Lattice(primitive, conventional, operations.rotations, operations.translations)

@@ -25,6 +25,14 @@ from alignn_ff.training.warm_start import settled
 
 TINY = {"name": "alignn_smooth", "cutoff": 3.2, "hidden_features": 4, "density_channels": 2, "message_features": 3,
         "radial_functions": 3, "max_degree": 1, "body_order": 3}  # fmt: skip
+ATOMWISE = {
+    "cutoff": 3.2,
+    "three_body_cutoff": None,
+    "alignn_layers": 0,
+    "gcn_layers": 1,
+    "hidden_features": 4,
+    "embedding_features": 3,
+}
 BASE: dict[str, Any] = {
     "data": "a.extxyz", "model": TINY, "epochs": 2, "batch_size": 4, "n_train": 10, "n_val": 2, "n_test": 2,
     "loss": {"stress_weight": 0.1}, "ema_decay": 0.5, "scheduler": "none", "device": "cpu", "output_dir": "run",
@@ -53,6 +61,10 @@ DATA: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "additional_key": ["gap", "bulk"],
         },
         {"additional_key": ["bulk", "gap"]},
+    ),
+    "extra_features_key": (
+        {"model": {"name": "alignn_atomwise_pure", **ATOMWISE, "extra_features": 1}, "extra_features_key": "gap"},
+        {"extra_features_key": "bulk"},
     ),
     "group_key": ({}, {"group_key": "family"}),
     "split_group_key": ({}, {"split_group_key": "family"}),

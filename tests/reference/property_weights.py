@@ -42,7 +42,7 @@ def fill(model: nn.Module, besides: tuple[str, ...] = ()) -> None:
     """
     state = model.state_dict()
     for order, name in enumerate(sorted([*state, *besides])):
-        if name.endswith(("centers", "num_batches_tracked", "_species_table")):
+        if name in besides or name.endswith(("centers", "num_batches_tracked", "_species_table")):
             continue
         tensor = state[name]
         s = torch.sin(1 + 0.7 * torch.arange(tensor.numel(), dtype=torch.float64) + 1.3 * order).reshape(tensor.shape)

@@ -1,4 +1,6 @@
-"""Record what upstream's force fields say beside energy, forces and stress, for test_further_outputs.py.
+"""Record what upstream's force fields say beside energy, forces and stress, or when told extra features.
+
+The record is that of test_further_outputs.py.
 
     python -m tests.reference.record_further_outputs
 
@@ -15,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tests.reference.property_weights import SIZES, fill
+from tests.reference.property_weights import EXTRA, SIZES, fill
 from tests.reference.record_upstream import structures
 
 NAMES = ("mixture", "salt", "slab", "water")
@@ -25,6 +27,13 @@ _OUTPUTS = {
 }  # fmt: skip
 CASES: dict[str, dict[str, Any]] = {
     "dgl": {"name": "alignn_atomwise", **SIZES, **_OUTPUTS},
+    "dgl_extra_features": {
+        "name": "alignn_atomwise",
+        **SIZES,
+        **_OUTPUTS,
+        "additional_output_features": 0,
+        "extra_features": 4,
+    },
     "dgl_one_value": {"name": "alignn_atomwise", **SIZES, **_OUTPUTS, "atomwise_output_features": 1},
     "pure": {"name": "alignn_atomwise_pure", "use_zbl": False, **SIZES, **_OUTPUTS},
     "smooth": {"name": "alignn_atomwise_pure_smooth", "radial_cutoff": 5.0, **SIZES, **_OUTPUTS},
@@ -73,8 +82,16 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
         if name not in NAMES:
             continue
         g, lg = Graph.atom_dgl_multigraph(ase_to_atoms(atoms), **graph_of(case))
+        if case.get("extra_features"):
+            g.ndata["extra_features"] = torch.tensor([EXTRA] * g.num_nodes())
         out = model((g, lg, torch.tensor(atoms.cell.array)))
-        heads = ("out", "grad", "stresses", "atomwise_pred", "additional")
+        heads = (
+            "out",
+            "grad",
+            "stresses",
+            "atomwise_pred",
+            *(["additional"] * (case["additional_output_features"] > 0)),
+        )
         found[name] = {head: out[head].detach().reshape(-1).tolist() for head in heads}
     return found
 

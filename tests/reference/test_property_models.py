@@ -67,10 +67,10 @@ def in_float64(config: dict[str, Any]) -> PropertyModel:
 
 
 def scores(model: PropertyModel, atoms: Atoms) -> Scores:
+    atoms.info["extra_features"] = EXTRA
     graph = testing.build_graph(model, atoms)  # type: ignore[arg-type]
-    extra = torch.tensor([EXTRA], dtype=torch.float64) if model.extra_features else None
     with torch.no_grad():
-        return model(graph, edge_vectors(graph).to(model.dtype), extra)
+        return model(graph, edge_vectors(graph).to(model.dtype))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -71,11 +71,11 @@ def said(name: str, changes: dict[str, Any]) -> Any:
     except ConfigError as refusal:
         return str(refusal)
     model = model.double().eval()
-    graph = connect(from_ase(SMALL["alloy"]()), **model.wants)
+    bare = from_ase(SMALL["alloy"]())._replace(extra_features=torch.ones(1, model.extra_features).double())
+    graph = connect(bare, **model.wants)
     vectors = edge_vectors(graph).requires_grad_()
     if name in PROPERTIES:
-        extra = torch.ones(1, model.extra_features).double() if model.extra_features else None
-        scores = model(graph, vectors, extra)
+        scores = model(graph, vectors)
         outputs = [scores.value, *(t for t in scores[1:] if isinstance(t, torch.Tensor))]
         names: tuple[str, ...] = ()
     else:

@@ -16,7 +16,7 @@ from ase.io import write
 from alignn_ff import AlignnFFCalculator, load_potential, load_property, predict_property
 from alignn_ff.checkpoint import save_checkpoint
 from alignn_ff.data.properties import PropertyKeys, read_properties
-from alignn_ff.errors import CheckpointError, ConfigError, DataError, UnknownElementError
+from alignn_ff.errors import CheckpointError, ConfigError, DataError, StructureError, UnknownElementError
 from alignn_ff.models import build, build_property
 from alignn_ff.models.property import PropertyModel, Scores
 from alignn_ff.probes import permuted, rotated, shifted
@@ -107,9 +107,11 @@ def test_extra_features_are_told_or_asked_for():
     alone = predict_property(network, crystals[1:], extra_features=told[1:], device="cpu")
     other = predict_property(network, crystals[1:], extra_features=told[:1], device="cpu")
     assert np.allclose(both[1], alone[0], atol=1e-12) and not np.allclose(alone, other)
-    with pytest.raises(ConfigError, match=r"shape \(1, 3\).*given none"):
+    crystals[1].info["extra_features"] = told[1].tolist()
+    assert np.array_equal(predict_property(network, crystals[1:], device="cpu"), alone)
+    with pytest.raises(StructureError, match=r"wants 3 extra features .* of structure 0 are None"):
         value(network, crystals[0])
-    with pytest.raises(ConfigError, match=r"given an array of shape \(1, 2\)"):
+    with pytest.raises(ConfigError, match=r"given an array of shape \(1, 2\); the model wants \(1, 3\)"):
         predict_property(network, crystals[:1], extra_features=told[:1, :2], device="cpu")
 
 
@@ -431,7 +433,7 @@ def test_a_resumed_run_is_one_never_interrupted(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"model": {"output_features": 2}}, "its label hold 1 numbers; the model has 2"),
+        ({"model": {"output_features": 2}}, "its label holds 1 numbers; the model has 2"),
         ({"model": {"classification": True}}, "expected a class from 0 to 1"),
         ({"model": {"link": "log"}}, "predicts positive values"),
         ({"model": {"link": "logit"}}, "predicts between 0 and 1 values"),

@@ -154,7 +154,7 @@ def test_no_such_path_is_a_name_that_is_not_known(tmp_path):
         ({"output_features": 3}, {}, "`output_features` is 3"),
         ({"link": "log"}, {}, "`link` is 'log'"),
         ({"classification": True}, {}, "`classification` is True"),
-        ({"extra_features": 6}, {}, "`extra_features` is 6"),
+        ({"extra_features": 6}, {}, "do not fit: missing extra_feature_embedding"),
         ({"name": "alignn_atomwise_pure_smooth", "mlp_first": False}, {}, "`mlp_first` is False"),
         ({"conv_type": "t_alignn"}, {}, "`conv_type` is 't_alignn'"),
         ({"atom_input_features": 1}, {}, "`cgcnn` and atom_input_features 1 do not fit"),

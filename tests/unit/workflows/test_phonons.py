@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from alignn_ff.calculator.ase import AlignnFFCalculator
 from alignn_ff.errors import ConfigError
-from alignn_ff.workflows.force_constants import HarmonicSettings, force_constants, to_phonopy
+from alignn_ff.workflows.force_constants import HarmonicSettings, force_constants, from_phonopy, to_phonopy
 from alignn_ff.workflows.phonon_bands import bands_along, frequencies_thz, points_of, standard_path
 from alignn_ff.workflows.phonon_dos import density_of_states, run_mesh, thermal_properties
 from alignn_ff.workflows.phonon_stability import IMAGINARY, NEAR_GAMMA, STABLE, commensurate_points, stability
@@ -389,3 +389,10 @@ def test_interrupt_keeps_the_cells_computed(tmp_path):
         run_phonons(crystal("Cu", a=3.59, calculator=Impatient), settings, folder=tmp_path)
     assert len(read(tmp_path / "displaced.extxyz", index=":")) == 1
     assert not (tmp_path / "phonons.json").exists()
+
+
+def test_displaced_cells_keep_what_a_calculator_may_read():
+    crystal = bulk("Cu")
+    crystal.info["extra_features"] = [300.0]
+    phonon = to_phonopy(crystal, 2 * np.eye(3, dtype=int), 1e-5)
+    assert from_phonopy(phonon.supercell, crystal).info == crystal.info
