@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from alignn_ff.graph import concat, edge_vectors
-from alignn_ff.models import Potential, Sum, build
+from alignn_ff.models import Potential, Sum, build, ops_dgl
 from alignn_ff.testing import build_graph
 from tests.structures import ELEMENTS, REFERENCE_ENERGIES, SMALL
 
@@ -109,3 +109,10 @@ def random_potential(config: str = "default", *, composed: bool = False, seed: i
 def potential() -> Potential:
     """The composed default."""
     return random_potential("default", composed=True)
+
+
+@pytest.fixture
+def with_dgl() -> None:
+    """Skips where there is no DGL."""
+    if ops_dgl.library() is None:
+        pytest.skip("DGL is not installed: pip install alignn-ff[dgl] (Python 3.11 or older)")

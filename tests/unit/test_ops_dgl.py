@@ -19,15 +19,8 @@ from tests.conftest import ATOMWISE_CONFIGS
 from tests.structures import ELEMENTS, SMALL
 from tests.unit.test_alignn_atomwise import SIZES
 
-INSTALL = "DGL is not installed: pip install alignn-ff[dgl] (Python 3.11 or older)"
 BAR = 1e-10
 LISTS = {"uneven": [0, 0, 0, 1, 3, 3], "last nodes alone": [0, 1, 1], "none": []}
-
-
-@pytest.fixture
-def with_dgl() -> None:
-    if ops_dgl.library() is None:
-        pytest.skip(INSTALL)
 
 
 @pytest.fixture
