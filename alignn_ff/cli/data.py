@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from alignn_ff.cli.labels import EnergyKey, Files, ForcesKey, StressKey, StressUnit
+from alignn_ff.cli.labels import (
+    AdditionalKey,
+    AtomwiseKey,
+    EnergyKey,
+    ExtraFeaturesKey,
+    Files,
+    ForcesKey,
+    StressKey,
+    StressUnit,
+    keys_of,
+)
 from alignn_ff.cli.references import references
-
-if TYPE_CHECKING:
-    from alignn_ff.data.sources import Sample
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 app.command()(references)
@@ -33,12 +40,18 @@ def inspect(
     forces_key: ForcesKey = "forces",
     stress_key: StressKey = "stress",
     stress_unit: StressUnit = None,
+    atomwise_key: AtomwiseKey = None,
+    additional_key: AdditionalKey = None,
+    extra_features_key: ExtraFeaturesKey = "extra_features",
     as_json: AsJson = False,
 ) -> None:
     """What is in the files: counts, elements, ranges of the labels, what is missing."""
+    from alignn_ff.data.entries import unread
     from alignn_ff.data.overview import overview
+    from alignn_ff.data.sources import read_all
 
-    found = overview(_read(files, energy_key, forces_key, stress_key, stress_unit))
+    keys = keys_of((energy_key, forces_key, stress_key, stress_unit), atomwise_key, additional_key, extra_features_key)
+    found = overview(read_all(files, keys), keys) | {"not_read": unread(files, keys)}
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -55,13 +68,19 @@ def lint(
     forces_key: ForcesKey = "forces",
     stress_key: StressKey = "stress",
     stress_unit: StressUnit = None,
+    atomwise_key: AtomwiseKey = None,
+    additional_key: AdditionalKey = None,
+    extra_features_key: ExtraFeaturesKey = "extra_features",
     as_json: AsJson = False,
 ) -> None:
-    """Look for wrong units and signs, scrambled stress, duplicates, outliers; exit code 1 where there is a fault."""
+    """Look for wrong units and signs, scrambled stress, uneven labels, duplicates, outliers; exit code 1 where there is
+    a fault."""
     from alignn_ff.cli.main import FAILED
     from alignn_ff.data.findings import lint as find
+    from alignn_ff.data.sources import read_all
 
-    found = find(_read(files, energy_key, forces_key, stress_key, stress_unit))
+    keys = keys_of((energy_key, forces_key, stress_key, stress_unit), atomwise_key, additional_key, extra_features_key)
+    found = find(read_all(files, keys))
     if as_json:
         typer.echo(json.dumps([finding._asdict() for finding in found]))
     else:
@@ -128,29 +147,35 @@ def convert(
     forces_key: ForcesKey = "forces",
     stress_key: StressKey = "stress",
     stress_unit: StressUnit = None,
+    atomwise_key: AtomwiseKey = None,
+    additional_key: AdditionalKey = None,
+    extra_features_key: ExtraFeaturesKey = "extra_features",
     overwrite: Overwrite = False,
 ) -> None:
     """Write structures to one file with labels under ASE's names, in eV, eV/Å and eV/Å³."""
     from alignn_ff.data.convert import write_samples
+    from alignn_ff.data.entries import unread
+    from alignn_ff.data.sources import read_all
 
-    samples = _read(files, energy_key, forces_key, stress_key, stress_unit)
-    write_samples(samples, out, overwrite=overwrite)
-    Console().print(f"Written: {len(samples)} structures to {out}.")
-
-
-def _read(files: list[Path], energy: str, forces: str, stress: str, unit: str | None) -> list[Sample]:
-    from alignn_ff.data.sources import Keys, read_all
-
-    return read_all(files, Keys(energy, forces, stress, unit))
+    keys = keys_of((energy_key, forces_key, stress_key, stress_unit), atomwise_key, additional_key, extra_features_key)
+    samples = read_all(files, keys)
+    write_samples(samples, out, keys, overwrite=overwrite)
+    console = Console()
+    console.print(f"Written: {len(samples)} structures to {out}.")
+    left = unread(files, keys)
+    if left:
+        console.print(f"Not carried over: {', '.join(left)}. Values of atoms and structures are, where named by a key.")
 
 
 def _said(value: Any) -> str:
-    if value is None:
+    if value is None or value == []:
         return "none"
+    if isinstance(value, list) and any(isinstance(one, str) for one in value):
+        return ", ".join(value)
     if isinstance(value, list):
         least, mean, largest = value
         return f"{least:.4g} to {largest:.4g}, mean {mean:.4g}"
     if isinstance(value, dict):
-        shown = [f"{name} {count}" for name, count in list(value.items())[:12]]
+        shown = [f"{name} {_said(one)}" for name, one in list(value.items())[:12]]
         return ", ".join(shown) + (f", … ({len(value)} in all)" if len(value) > 12 else "")
     return f"{value:,}"

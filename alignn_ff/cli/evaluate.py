@@ -13,7 +13,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from alignn_ff.cli.labels import EnergyKey, Files, ForcesKey, StressKey, StressUnit
+from alignn_ff.cli.labels import (
+    AdditionalKey,
+    AtomwiseKey,
+    EnergyKey,
+    ExtraFeaturesKey,
+    Files,
+    ForcesKey,
+    StressKey,
+    StressUnit,
+    keys_of,
+)
 
 
 def evaluate(
@@ -25,25 +35,33 @@ def evaluate(
     forces_key: ForcesKey = "forces",
     stress_key: StressKey = "stress",
     stress_unit: StressUnit = None,
-    atomwise_key: Annotated[
-        list[str] | None, typer.Option(help="Name of other values of atoms; may be given once for each of them.")
-    ] = None,
-    additional_key: Annotated[list[str] | None, typer.Option(help="The same of other values of structures.")] = None,
+    atomwise_key: AtomwiseKey = None,
+    additional_key: AdditionalKey = None,
+    extra_features_key: ExtraFeaturesKey = "extra_features",
     batch_edges: Annotated[int, typer.Option(help="Edges a batch, at most; bounds the memory.")] = 200_000,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Errors of a model on labelled structures: MAE, RMSE, R² and parity plots per element and per config_type."""
-    from alignn_ff.data.sources import Keys
+    from alignn_ff.errors import DataError
     from alignn_ff.files import output_folder
     from alignn_ff.pretrained import load_potential
     from alignn_ff.training.report import QUANTITIES, evaluate_model, table, write_report
 
     potential = load_potential(model).potential
-    keys = Keys(energy_key, forces_key, stress_key, stress_unit)
-    keys = keys._replace(atomwise=tuple(atomwise_key or ()), additional=tuple(additional_key or ()))
+    keys = keys_of((energy_key, forces_key, stress_key, stress_unit), atomwise_key, additional_key, extra_features_key)
+    if not (potential.atomwise_names or atomwise_key):
+        keys = keys._replace(atomwise=())
+    if not (potential.additional_names or additional_key):
+        keys = keys._replace(additional=())
     with output_folder(out or Path(f"evaluate-{Path(model).stem}"), reuse=overwrite) as folder:
         errors = evaluate_model(potential, data, keys, batch_edges=batch_edges, device=device)
+        for option, asked, found in (
+            ("--atomwise-key", atomwise_key, errors.atomwise),
+            ("--additional-key", additional_key, errors.additional),
+        ):
+            if asked and not len(found):
+                raise DataError(f"{option}: no structure has values called {', '.join(asked)}. Check the name.")
         written = write_report(errors, folder, "evaluation")
     rows = table(errors)
     if as_json:

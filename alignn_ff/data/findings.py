@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from alignn_ff.data.further_labels import NAMES, widths
 from alignn_ff.data.lint import missing_label_note, stress_unit_warning, zero_stress_warning, zero_stresses
 from alignn_ff.data.overview import composition
 from alignn_ff.data.sources import Sample
@@ -73,6 +74,22 @@ def missing_labels(samples: Sequence[Sample]) -> list[Finding]:
     """Structures that lack a label."""
     note = missing_label_note(samples)
     return [Finding("missing_labels", "note", note)] if note else []
+
+
+def further_labels(samples: Sequence[Sample]) -> list[Finding]:
+    """Other numbers of values than most structures have, and structures that are not told what others are."""
+    findings = []
+    for of, name in NAMES.items():
+        found = widths(samples, of)
+        if found.other:
+            message = (
+                f"{len(found.other)} structures have another number of {name} than {found.usual}, which most have."
+            )
+            findings.append(Finding("widths", "fault", message, found.other))
+        if of == "extra_features" and found.usual and found.missing:
+            message = f"{len(found.missing)} structures have no {name}, which a model needs of every structure."
+            findings.append(Finding("untold", "fault", message, found.missing))
+    return findings
 
 
 def energies_per_atom(samples: Sequence[Sample]) -> list[Finding]:
@@ -212,6 +229,7 @@ CHECKS: tuple[Callable[[Sequence[Sample]], list[Finding]], ...] = (
     stress_units,
     placeholder_stresses,
     missing_labels,
+    further_labels,
     energies_per_atom,
     label_work,
     duplicates,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from alignn_ff.data.further_labels import NAMES, values_of
 from alignn_ff.data.sources import Sample
 
 # A crystal under 2 eV/Å³ is under 320 GPa; training sets stay below that with hardly an exception, while the
@@ -51,11 +52,17 @@ def zero_stress_warning(samples: Sequence[Sample]) -> str | None:
 
 
 def missing_label_note(samples: Sequence[Sample]) -> str | None:
-    """Which labels are missing from how many structures; None where every structure has all."""
-    absent = dict.fromkeys(("energy", "forces", "stress"), 0)
+    """Which labels are missing from how many structures; None where every structure has all.
+
+    Values of atoms and of structures beside energies count where any structure has them.
+    """
+    absent, further = dict.fromkeys(("energy", "forces", "stress"), 0), dict.fromkeys(("atomwise", "additional"), 0)
     for sample in samples:
         for name in absent:
             absent[name] += bool(torch.isnan(getattr(sample.targets, name)).any())
+        for of in further:
+            further[of] += values_of(sample, of) is None
+    absent |= {NAMES[of]: count for of, count in further.items() if count < len(samples)}
     parts = [f"{name} from {count}" for name, count in absent.items() if count]
     return (
         f"of {len(samples)} structures, missing labels: {', '.join(parts)}; they are left out of the loss."

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alignn_ff.data.sources import Sample
+from alignn_ff.data.further_labels import NAMES, columns, widths
+from alignn_ff.data.sources import DEFAULT_KEYS, Keys, Sample
 from alignn_ff.graph import volumes
 from alignn_ff.models.base import SYMBOLS
 from alignn_ff.units import GPA_PER_EV_A3
@@ -18,8 +19,14 @@ from alignn_ff.units import GPA_PER_EV_A3
 LABELS = ("energy", "forces", "stress")
 
 
-def overview(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Counts, ranges and gaps of a data set, fit for JSON; a range is [least, mean, largest], None without a value."""
+def overview(samples: Sequence[Sample], keys: Keys = DEFAULT_KEYS) -> dict[str, Any]:
+    """Counts, ranges and gaps of a data set, fit for JSON; a range is [least, mean, largest], None without a value.
+
+    Args:
+        keys: names of what stands beside energies, forces and stress, as it was read.
+    """
+    further = {of: columns(samples, of, keys) for of in NAMES}
+    there = {of: values for of, values in further.items() if values}
     sizes = [len(s.graph.numbers) for s in samples]
     energies = torch.cat([s.targets.energy / len(s.graph.numbers) for s in samples])
     volume = torch.cat([volumes(s.graph) / len(s.graph.numbers) for s in samples])
@@ -36,7 +43,9 @@ def overview(samples: Sequence[Sample]) -> dict[str, Any]:
         "force_ev_per_a": _range(torch.cat([s.targets.forces.norm(dim=1) for s in samples])),
         "stress_component_gpa": _range(torch.cat([s.targets.stress for s in samples]) * GPA_PER_EV_A3),
         "volume_a3_per_atom": _range(volume[volume > 0]),
-        "without": {name: sum(not _labelled(s, name) for s in samples) for name in LABELS},
+        **{NAMES[of]: {name: _range(column) for name, column in values.items()} for of, values in there.items()},
+        "without": {name: sum(not _labelled(s, name) for s in samples) for name in LABELS}
+        | {NAMES[of]: len(widths(samples, of).missing) for of in there},
     }
 
 
