@@ -2,7 +2,7 @@
 # make test   install, run the tests
 # make lint   install, ruff and mypy
 # Another interpreter: make demo PYTHON=python3.12. Options of pytest: make test PYTEST_ARGS="-k eos -x".
-# With the tests that need DGL (Python 3.11 or older): make test EXTRAS=test,dgl.
+# With the tests that need phono3py and DGL (Python 3.11 or older): make test EXTRAS=test,dgl,conductivity.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -22,6 +22,7 @@ _PUBLIC = {
     "run_analysis": "alignn_ff.workflows.analysis",
     "run_arrhenius": "alignn_ff.workflows.arrhenius",
     "run_benchmark": "alignn_ff.workflows.benchmark",
+    "run_conductivity": "alignn_ff.workflows.conductivity",
     "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
     "run_formation": "alignn_ff.workflows.formation",

@@ -18,7 +18,7 @@ from rich.table import Table
 from alignn_ff._version import __version__
 from alignn_ff.files import write_text
 
-PACKAGES = ("ase", "numpy", "torch")
+PACKAGES = ("ase", "numpy", "torch", "phonopy", "phono3py")
 
 
 def versions() -> dict[str, str | None]:

@@ -15,6 +15,7 @@ WORKFLOWS = {
     "elastic": "alignn_ff.workflows.elastic:run_elastic",
     "phonons": "alignn_ff.workflows.phonons:run_phonons",
     "qha": "alignn_ff.workflows.qha:run_qha",
+    "conductivity": "alignn_ff.workflows.conductivity:run_conductivity",
     "vacancy": "alignn_ff.workflows.vacancy:run_vacancy",
     "surface": "alignn_ff.workflows.surface:run_surface",
     "interface": "alignn_ff.workflows.interface:run_interface",

@@ -18,6 +18,16 @@ UNBALANCED_E = 0.1
 """Charges whose sum over the cell misses zero by more than this per atom were not converged."""
 
 
+def add_born_charges(phonon: Any, path: str | None) -> None:
+    """Give phonopy's or phono3py's object the non-analytical term of a file; without one leave it as it is.
+
+    Raises:
+        ConfigError: as in `read_born_charges`.
+    """
+    if path is not None:
+        phonon.nac_params = read_born_charges(path, phonon)
+
+
 def read_born_charges(path: str, phonon: Any) -> dict[str, Any]:
     """phonopy's parameters of the non-analytical term from a file in its BORN format.
 

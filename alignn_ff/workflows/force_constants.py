@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.progress import track
-from alignn_ff.workflows.batch import evaluate_each
 from alignn_ff.workflows.crystal import CrystalSettings
 from alignn_ff.workflows.frames import append_frame, growing_file, max_norm, stored_forces
+from alignn_ff.workflows.relaxer import Relaxer
 from alignn_ff.workflows.settings import reject_unused, setting
-from alignn_ff.workflows.supercell import chosen_supercell, force_range_a, warn_if_short
+from alignn_ff.workflows.supercell import force_range_a, given_or_chosen
 
 LONGEST_DISPLACEMENT_A = 0.2
 
@@ -66,11 +67,7 @@ class Harmonic(NamedTuple):
 def supercell_matrix(crystal: Atoms, settings: HarmonicSettings, calculator: Any) -> NDArray:
     """Supercell matrix [3, 3] as asked for or chosen; rows are its vectors in terms of the cell's."""
     range_a = force_range_a(calculator) if settings.range_a is None else settings.range_a
-    if settings.supercell is not None:
-        matrix = np.diag(settings.supercell)
-        warn_if_short(crystal, matrix, range_a, "Repeat the cell more often.")
-        return matrix
-    return chosen_supercell(crystal, range_a, settings.max_atoms)
+    return given_or_chosen(crystal, settings.supercell, range_a, settings.max_atoms)
 
 
 def force_constants(
@@ -80,6 +77,7 @@ def force_constants(
     *,
     folder: str | Path | None = None,
     progress: bool = False,
+    relax: Relaxer | None = None,
 ) -> Harmonic:
     """Displace atoms as symmetry demands and take the force constants from the forces.
 
@@ -87,13 +85,14 @@ def force_constants(
         crystal: relaxed, with its calculator.
         matrix: supercell matrix [3, 3], rows are the supercell's vectors in terms of the cell's.
         folder: where `displaced.extxyz` grows cell by cell, the perfect supercell first; None writes nothing.
+        relax: of the job, which knows the forces that an earlier run of it computed; one that forgets unless given.
     Raises:
         RunawayError: energy or forces not finite.
     """
     phonon = to_phonopy(crystal, matrix, settings.symprec)
     phonon.generate_displacements(distance=settings.displacement_a)
     cells = [from_phonopy(each, crystal) for each in (phonon.supercell, *phonon.supercells_with_displacements)]
-    forces = _forces(cells, crystal.calc, folder, progress)
+    forces = displaced_forces(cells, relax or Relaxer(crystal.calc), folder=folder, progress=progress)
     phonon.forces = forces[1:] - forces[0]
     phonon.produce_force_constants(calculate_full_force_constants=False)
     drift = float(np.abs(phonon.force_constants.sum(axis=1)).max())
@@ -131,11 +130,13 @@ def from_phonopy(cell: Any, crystal: Atoms) -> Atoms:
     )
 
 
-def _forces(cells: list[Atoms], calculator: Any, folder: str | Path | None, progress: bool) -> NDArray:
-    """Forces [cells, N, 3] in eV/Å."""
+def displaced_forces(
+    cells: Sequence[Atoms], relax: Relaxer, *, folder: str | Path | None = None, progress: bool = False
+) -> NDArray:
+    """Forces [cells, N, 3] in eV/Å, all cells in batches through the calculator; arguments as in `force_constants`."""
     forces = []
     with growing_file(folder, "displaced.extxyz") as file, track("displace", len(cells), show=progress) as advance:
-        for frame in evaluate_each(cells, calculator):
+        for frame in relax.evaluate_each(cells):
             append_frame(file, frame)
             forces.append(stored_forces(frame))
             advance()

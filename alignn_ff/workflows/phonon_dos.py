@@ -16,8 +16,8 @@ PROJECTION_WIDTH = 2.0
 """Width of the Gaussian that shares the density of states among elements, in steps of its frequencies."""
 
 
-def run_mesh(phonon: Any, mesh: tuple[int, int, int] | None) -> Any:
-    """Frequencies and eigenvectors at the irreducible points of a mesh around Γ."""
+def run_mesh(phonon: Any, mesh: tuple[int, int, int] | float | None) -> Any:
+    """Frequencies and eigenvectors at the irreducible points of a mesh around Γ; a number is the length in Å."""
     return phonon.run_mesh(MESH_LENGTH_A if mesh is None else mesh, is_gamma_center=True, with_eigenvectors=True)
 
 

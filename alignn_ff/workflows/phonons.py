@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
 
-from alignn_ff.workflows.born_charges import read_born_charges
+from alignn_ff.workflows.born_charges import add_born_charges
 from alignn_ff.workflows.crystal import reference_crystal
 from alignn_ff.workflows.force_constants import Harmonic, HarmonicSettings, force_constants, supercell_matrix
 from alignn_ff.workflows.phonon_bands import Segment, bands_along, frequencies_thz, points_of, standard_path
@@ -99,7 +99,7 @@ def run_phonons(
     crystal.calc = atoms.calc
     matrix = supercell_matrix(crystal, settings, atoms.calc)
     harmonic = force_constants(crystal, matrix, settings, folder=folder, progress=progress)
-    _add_born_charges(harmonic.phonon, settings)
+    add_born_charges(harmonic.phonon, settings.born_file)
     path = standard_path(harmonic.phonon.primitive, settings.band_points, settings.symprec)
     bands = bands_along(harmonic.phonon, path)
     convergence = None
@@ -110,11 +110,6 @@ def run_phonons(
     if folder is not None:
         result.save(folder)
     return result
-
-
-def _add_born_charges(phonon: Any, settings: PhononSettings) -> None:
-    if settings.born_file is not None:
-        phonon.nac_params = read_born_charges(settings.born_file, phonon)
 
 
 def _convergence(
@@ -128,7 +123,7 @@ def _convergence(
     rows = []
     for variant, how in variants:
         harmonic = force_constants(crystal, variant, how, progress=progress)
-        _add_born_charges(harmonic.phonon, settings)
+        add_born_charges(harmonic.phonon, settings.born_file)
         change = frequencies_thz(bands_along(harmonic.phonon, path)) - frequencies_thz(bands)
         rows.append((len(harmonic.phonon.supercell), how.displacement_a, float(np.abs(change).max())))
     columns = ("supercell_atoms", "displacement_a", "largest_change_thz")

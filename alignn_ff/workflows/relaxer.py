@@ -1,10 +1,10 @@
-"""Relaxations of a long job, none of them done twice: what an earlier run of it relaxed is taken from its folder."""
+"""What a long job relaxes and evaluates, none of it twice: what an earlier run of it found is taken from its folder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -15,13 +15,14 @@ from ase import Atoms
 from ase.io.jsonio import decode, encode
 
 from alignn_ff.errors import ConfigError
+from alignn_ff.workflows.batch import evaluate_each
 from alignn_ff.workflows.frames import with_results, working_copy
 from alignn_ff.workflows.ledger import Add, Kind, open_ledger
 from alignn_ff.workflows.relax import RelaxResult, RelaxSettings, run_relax
 from alignn_ff.workflows.restart import calculator_identity, structure_digest
 
-FORMAT = 1
-LEDGER = Kind("relaxations.jsonl", lambda line: (line["key"], line["relaxed"]))
+FORMAT = 2
+LEDGER = Kind("relaxations.jsonl", lambda line: (line["key"], line["found"]))
 
 
 class Relaxer:
@@ -51,8 +52,26 @@ class Relaxer:
         if result.outcome == "interrupted":
             raise KeyboardInterrupt
         if self._add is not None:
-            self._add({"key": key, "relaxed": _as_text(result)})
+            self._add({"key": key, "found": _as_text(result)})
         return result
+
+    def evaluate_each(self, structures: Sequence[Atoms]) -> Iterator[Atoms]:
+        """As `batch.evaluate_each` with this one's calculator; what is known is not computed again.
+
+        Raises:
+            RunawayError: an energy or a force is not finite.
+        """
+        keys = [_key(atoms, None) for atoms in structures]
+        missing = [atoms for atoms, key in zip(structures, keys, strict=True) if key not in self._known]
+        computed = evaluate_each(missing, self.calculator)
+        for atoms, key in zip(structures, keys, strict=True):
+            if key in self._known:
+                yield with_results(atoms, _decoded(self._known[key]))
+                continue
+            frame = next(computed)
+            if self._add is not None:
+                self._add({"key": key, "found": encode(frame.calc.results)})
+            yield frame
 
 
 @contextmanager
@@ -74,8 +93,10 @@ def open_relaxer(atoms: Atoms, folder: str | Path | None, *, resume: bool) -> It
         yield Relaxer(calculator, dict(entries), add)
 
 
-def _key(start: Atoms, how: RelaxSettings) -> str:
-    text = json.dumps({"structure": structure_digest(start), "settings": asdict(how)})
+def _key(start: Atoms, how: RelaxSettings | None) -> str:
+    """Of a relaxation; of an evaluation without `how`."""
+    settings = None if how is None else asdict(how)
+    text = json.dumps({"structure": structure_digest(start), "settings": settings})
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -90,7 +111,11 @@ def _as_text(result: RelaxResult) -> str:
 
 
 def _from_text(text: str, how: RelaxSettings) -> RelaxResult:
-    found: Any = decode(text, always_array=False)
+    found = _decoded(text)
     for name in ("atoms", "initial"):
         found[name] = with_results(found[name]["atoms"], found[name]["results"])
     return RelaxResult(settings=how, **found)
+
+
+def _decoded(text: str) -> Any:
+    return decode(text, always_array=False)

@@ -29,6 +29,15 @@ def force_range_a(calculator: Any) -> float:
     return max(CUTOFFS * float(cutoff), SHORTEST_RANGE_A)
 
 
+def given_or_chosen(atoms: Atoms, multiples: tuple[int, int, int] | None, range_a: float, max_atoms: int) -> NDArray:
+    """Supercell matrix [3, 3] of these multiples of the cell vectors, or `chosen_supercell` where there are none."""
+    if multiples is None:
+        return chosen_supercell(atoms, range_a, max_atoms)
+    matrix = np.diag(multiples)
+    warn_if_short(atoms, matrix, range_a, "Repeat the cell more often.")
+    return matrix
+
+
 def chosen_supercell(atoms: Atoms, range_a: float, max_atoms: int) -> NDArray:
     """Supercell matrix [3, 3] (rows are its vectors in terms of the cell's) with at most `max_atoms` atoms.
 

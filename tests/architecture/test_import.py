@@ -20,6 +20,7 @@ HEAVY = (
     "yaml",
     "jarvis",
     "phonopy",
+    "phono3py",
     "pooch",
     "requests",
 )

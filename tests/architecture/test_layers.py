@@ -37,6 +37,7 @@ ONLY_IN = {
     "h5py": ("h5md",),
     "typer": ("cli",),
     "phonopy": ("workflows",),
+    "phono3py": ("workflows",),
     "seekpath": ("workflows",),
     "pydantic": ("schema", "models", "training", "workflows", "pretrained"),
     "pooch": ("pretrained.download",),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib.util import find_spec
 
 import pytest
 from ase.build import bulk, molecule
@@ -11,6 +13,9 @@ from typer.testing import CliRunner
 
 from alignn_ff.cli.main import app
 
+needs_phono3py = pytest.mark.skipif(
+    find_spec("phono3py") is None, reason="phono3py is not installed: pip install alignn-ff[conductivity]"
+)
 EMT_MODEL = ("--model", "ase:emt", "--no-progress-bar")
 MESH = ("--supercell", "2x2x2", "--mesh", "5", "5", "5", "--band-points", "5")
 
@@ -72,6 +77,39 @@ def test_qha_writes_its_tables(copper, tmp_path):
     header = (tmp_path / "cu-qha" / "temperatures.csv").read_text().splitlines()[0]
     assert header.startswith("temperature_k,volume_a3,thermal_expansion_per_k,bulk_modulus_gpa")
     assert "volume at 0 K" in done.stdout and "thermal expansion at 300 K" not in done.stdout
+
+
+CONDUCTIVITY = ("--supercell", "2x2x2", "--pair-supercell", "3x3x3", "--mesh", "3", "3", "3", "--no-relax")
+
+
+@needs_phono3py
+def test_conductivity_goes_on_and_writes_its_tables(copper, tmp_path):
+    how = ("conductivity", copper, *CONDUCTIVITY, "--temp", "400", "--out", "run", "--resume", *EMT_MODEL)
+    done = call(*how)
+    assert done.exit_code == 0, done.output
+    kept = (tmp_path / "run" / "relaxations.jsonl").read_bytes()
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    found = summary["result"]["transport"]
+    assert found["temperature_k"] == 400 and found["conductivity_w_per_m_k"] == pytest.approx(found["xx_w_per_m_k"])
+    assert f"thermal conductivity {found['conductivity_w_per_m_k']:.4g} W/(m K)" in words(done.stdout)
+    assert summary["versions"]["phono3py"] and "cumulative_mean_free_path" in (tmp_path / "run/report.html").read_text()
+    assert call(*how).exit_code == 0 and (tmp_path / "run" / "relaxations.jsonl").read_bytes() == kept
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["result"]["transport"] == found
+
+
+@needs_phono3py
+def test_conductivity_of_an_unstable_crystal_is_1(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("bcc.extxyz", bulk("Cu", "bcc", a=2.86))
+    done = call("conductivity", "bcc.extxyz", "--supercell", "2,2,2", "--mesh", "5,5,5", *EMT_MODEL)
+    assert done.exit_code == 1 and "imaginary modes: lowest frequency" in words(done.stderr)
+    assert "thermal conductivity" not in done.stdout and (tmp_path / "bcc-conductivity" / "report.html").exists()
+
+
+def test_conductivity_without_phono3py_names_the_extra(copper, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "phono3py", None)
+    done = call("conductivity", copper, *EMT_MODEL)
+    assert done.exit_code == 2 and "pip install alignn-ff[conductivity]" in words(done.stderr)
 
 
 @pytest.mark.parametrize("command", ["elastic", "phonons", "qha"])

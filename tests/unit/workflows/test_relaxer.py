@@ -77,6 +77,22 @@ def test_a_broken_job_goes_on(name, tmp_path):
     assert again.evaluations < rest.evaluations
 
 
+def test_what_was_evaluated_before_the_break_is_not_evaluated_again(tmp_path):
+    cells = [bulk("Cu", a=a) for a in (3.5, 3.6, 3.7, 3.8)]
+    expected = [frame.calc.results for frame in Relaxer(Counting()).evaluate_each(cells)]
+    start = bulk("Cu")
+    start.calc = Counting(stop_at=3)
+    with pytest.raises(KeyboardInterrupt), open_relaxer(start, tmp_path / "run", resume=False) as relax:
+        list(relax.evaluate_each(cells))
+    start.calc = Counting()
+    with open_relaxer(start, tmp_path / "run", resume=True) as relax:
+        frames = list(relax.evaluate_each(cells[::-1]))
+    assert start.calc.evaluations == 2
+    for frame, results in zip(frames[::-1], expected, strict=True):
+        assert frame.calc.results["energy"] == results["energy"]
+        assert np.array_equal(frame.calc.results["forces"], results["forces"])
+
+
 def test_a_kept_relaxation_is_the_relaxation(tmp_path):
     atoms = fcc100("Cu", (1, 1, 3), a=3.6, vacuum=5.0)
     atoms.set_constraint(FixAtoms([0]))
