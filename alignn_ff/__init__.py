@@ -23,6 +23,7 @@ _PUBLIC = {
     "run_arrhenius": "alignn_ff.workflows.arrhenius",
     "run_benchmark": "alignn_ff.workflows.benchmark",
     "run_conductivity": "alignn_ff.workflows.conductivity",
+    "run_defect": "alignn_ff.workflows.defect",
     "run_elastic": "alignn_ff.workflows.elastic",
     "run_eos": "alignn_ff.workflows.eos",
     "run_formation": "alignn_ff.workflows.formation",

@@ -17,6 +17,7 @@ WORKFLOWS = {
     "qha": "alignn_ff.workflows.qha:run_qha",
     "conductivity": "alignn_ff.workflows.conductivity:run_conductivity",
     "vacancy": "alignn_ff.workflows.vacancy:run_vacancy",
+    "defect": "alignn_ff.workflows.defect:run_defect",
     "surface": "alignn_ff.workflows.surface:run_surface",
     "interface": "alignn_ff.workflows.interface:run_interface",
     "neb": "alignn_ff.workflows.neb:run_neb",

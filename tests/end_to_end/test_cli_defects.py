@@ -42,6 +42,15 @@ def test_vacancy(here):
     assert f"formation energy {found['formation_energy_ev']:.4f} eV" in words(done.stdout)
 
 
+def test_defect(here):
+    how = ("--kind", "substitution", "--elements", "Ag", "--supercell", "2", "2", "2", "--fmax", "0.05")
+    done = call("defect", "cu.extxyz", *how)
+    assert done.exit_code == 0, done.output
+    (found,) = result_of(here / "cu-defect")["defects"]
+    label = f"Ag on Cu site 0: formation energy {found['formation_energy_ev']:.4f} eV"
+    assert label in words(done.stdout) and "Ag on Cu site 0" in (here / "cu-defect" / "report.html").read_text()
+
+
 def test_the_same_command_goes_on(here):
     how = ("vacancy", "cu.extxyz", "--supercell", "2,2,2", "--fmax", "0.05", "--out", "run", "--resume")
     assert call(*how).exit_code == 0

@@ -10,9 +10,10 @@ from ase.build import bulk, fcc100
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 
-from alignn_ff import run_adsorption, run_formation, run_interface, run_relax, run_surface, run_vacancy
+from alignn_ff import run_adsorption, run_defect, run_formation, run_interface, run_relax, run_surface, run_vacancy
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.workflows.adsorption import AdsorptionSettings
+from alignn_ff.workflows.defect import DefectSettings
 from alignn_ff.workflows.formation import FormationSettings
 from alignn_ff.workflows.interface_settings import InterfaceSettings
 from alignn_ff.workflows.relax import RelaxSettings
@@ -43,6 +44,11 @@ def ordered():
 
 JOBS = {
     "vacancy": (run_vacancy, bulk("Cu", a=3.6), VacancySettings(supercell=(2, 2, 2), fmax=0.01)),
+    "defect": (
+        run_defect,
+        bulk("Cu", a=3.6),
+        DefectSettings(kind="substitution", elements="Ag", supercell=(2, 2, 2), fmax=0.01),
+    ),
     "surface": (run_surface, bulk("Cu", a=3.6), SurfaceSettings(thickness_a=4.0, vacuum_a=6.0, check=False, fmax=0.01)),
     "adsorption": (run_adsorption, fcc100("Cu", (1, 1, 2), a=3.6, vacuum=5.0), AdsorptionSettings(fmax=0.05)),
     "formation": (run_formation, [ordered(), bulk("Au")], FormationSettings(fmax=0.05)),

@@ -1,4 +1,4 @@
-"""Formation energy of vacancies over the size of the supercell."""
+"""Formation energy of point defects over the size of the supercell."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 from alignn_ff.reports.figure import GREY, panels
 
 
-def vacancy_figure(series: Mapping[str, NDArray], limits_ev: Mapping[int, float | None], *, relaxed: bool) -> Figure:
-    """Energies in eV over 1/N, a colour per site.
+def defect_figure(series: Mapping[str, NDArray], limits_ev: Mapping[str, float | None]) -> Figure:
+    """Energies in eV over 1/N, a colour per defect; open where unrelaxed, if relaxation changed any.
 
     Args:
-        series: columns site, element, supercell_atoms, formation_energy_ev, unrelaxed_formation_energy_ev.
-        limits_ev: site -> extrapolation to infinite size, drawn at zero with a line; None draws nothing.
-        relaxed: draw both energies, the unrelaxed ones open.
+        series: columns defect, supercell_atoms, formation_energy_ev, unrelaxed_formation_energy_ev.
+        limits_ev: defect -> extrapolation to infinite size, drawn at zero with a line; None draws nothing.
     """
     fig, (ax,) = panels(1)
-    for place, (site, limit) in enumerate(limits_ev.items()):
-        own = series["site"] == site
+    relaxed = bool((series["formation_energy_ev"] != series["unrelaxed_formation_energy_ev"]).any())
+    for place, (label, limit) in enumerate(limits_ev.items()):
+        own = series["defect"] == label
         inverse, energy = 1.0 / series["supercell_atoms"][own], series["formation_energy_ev"][own]
-        label = f"{series['element'][own][0]} (site {site})"
         ax.plot(inverse, energy, "o", color=f"C{place}", ms=5, label=label)
         if relaxed:
             bare = series["unrelaxed_formation_energy_ev"][own]

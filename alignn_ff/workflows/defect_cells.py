@@ -1,4 +1,4 @@
-"""Which atoms to remove, and from which supercells."""
+"""Which atoms a point defect concerns, and the supercells that hold it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from alignn_ff.workflows.supercell import chosen_supercell, next_larger
 from alignn_ff.workflows.symmetry import symmetry_dataset
 
 if TYPE_CHECKING:
-    from alignn_ff.workflows.vacancy import VacancySettings
+    from alignn_ff.workflows.defect_series import SeriesSettings
 
 
-def removed_sites(crystal: Atoms, settings: VacancySettings) -> list[int]:
-    """Atoms to remove: the one asked for, or the first of each kind.
+def chosen_sites(crystal: Atoms, settings: SeriesSettings) -> list[int]:
+    """Atoms to remove or replace: the one asked for, or the first of each kind.
 
     Raises:
         ConfigError: no such atom.
@@ -27,16 +27,16 @@ def removed_sites(crystal: Atoms, settings: VacancySettings) -> list[int]:
         if settings.site >= len(crystal):
             raise ConfigError(f"`site` = {settings.site}: the structure has atoms 0 to {len(crystal) - 1}.")
         return [settings.site]
-    return np.unique(kinds(crystal, settings)).tolist()
+    return np.unique(kinds(crystal, settings.symprec)).tolist()
 
 
-def kinds(crystal: Atoms, settings: VacancySettings) -> NDArray:
+def kinds(crystal: Atoms, symprec: float) -> NDArray:
     """For each atom the first one that symmetry maps it to [N]."""
-    dataset = symmetry_dataset(crystal, settings.symprec)
+    dataset = symmetry_dataset(crystal, symprec)
     return np.arange(len(crystal)) if dataset is None else dataset.equivalent_atoms
 
 
-def supercell_series(crystal: Atoms, settings: VacancySettings) -> list[NDArray]:
+def supercell_series(crystal: Atoms, settings: SeriesSettings) -> list[NDArray]:
     """Supercell matrices [3, 3] (rows are vectors in terms of the cell's), ascending, of `max_atoms` at most.
 
     Raises:
