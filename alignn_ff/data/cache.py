@@ -20,8 +20,9 @@ from alignn_ff._version import __version__
 from alignn_ff.checkpoint import file_sha256
 from alignn_ff.data import id_prop, jarvis
 from alignn_ff.data.packing import PACKING, pack_edges
+from alignn_ff.data.properties import PropertyKeys
 from alignn_ff.data.records import Records, RecordsTooLargeError, write_records
-from alignn_ff.data.sources import Keys, each_of_all
+from alignn_ff.data.sources import Keys, Sample, each_of_all, read_all
 from alignn_ff.data.streamed import Outline, StreamedSamples, opened, packed
 from alignn_ff.errors import OutputWriteError
 from alignn_ff.files import discard_drafts
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 IN_MEMORY_BYTES = 100_000_000
 """Data files larger than this together are streamed unless told: as tensors they take about twenty times the room."""
+
+Reader = Callable[[Sequence[str | Path], Any], Iterator[Sample]]
+"""What gives the samples of some files, whose labels are called as the keys say."""
 
 _STRUCTURES, _GRAPHS = "_structures.lmdb", "_graphs.lmdb"
 _ESTIMATED_FROM = 200
@@ -67,11 +71,15 @@ def is_streamed(files: Sequence[str | Path], storage: Storage) -> bool:
     return sum(path.stat().st_size for path in paths if path.is_file()) > IN_MEMORY_BYTES
 
 
-def stored_samples(files: Sequence[str | Path], keys: Keys, storage: Storage, name: str) -> StreamedSamples:
+def stored_samples(
+    files: Sequence[str | Path], keys: Keys | PropertyKeys, storage: Storage, name: str, each: Reader = each_of_all
+) -> StreamedSamples:
     """Samples of some files, packed on disk under `name` and read from there.
 
+    Args:
+        each: what reads them.
     Raises:
-        DataError: see `each_of_all`.
+        DataError: as `each`.
         CacheError: what lies there is no cache, or was made from something else and is to be kept.
         OutputWriteError: the disk is full, or the folder not writable.
     """
@@ -85,7 +93,7 @@ def stored_samples(files: Sequence[str | Path], keys: Keys, storage: Storage, na
     def write(path: Path) -> None:
         outline = Outline()
         with track("packing structures", None, show=storage.progress) as advance:
-            records = _counted(packed(each_of_all(files, keys), outline), advance)
+            records = _counted(packed(each(files, keys), outline), advance)
             write_records(path, origin, records, limit=_NO_LIMIT, notes=vars(outline))
 
     with ExitStack() as undo:
@@ -97,6 +105,16 @@ def stored_samples(files: Sequence[str | Path], keys: Keys, storage: Storage, na
     if storage.folder is None:
         finalize(records, _remove, folder, os.getpid())
     return opened(records)
+
+
+def held_or_stored(files: Sequence[str | Path], keys: Keys, near: Path) -> Sequence[Sample]:
+    """Samples of some files, in memory; on disk, beside `near` and while they are used, where they are too large.
+
+    Raises:
+        DataError, OutputWriteError: see `stored_samples`.
+    """
+    storage = Storage(on_disk=None, folder=None, near=near, keep=False, limit_gb=0.0)
+    return stored_samples(files, keys, storage, "data") if is_streamed(files, storage) else read_all(files, keys)
 
 
 class GraphRule(NamedTuple):

@@ -15,11 +15,9 @@ from torch import Tensor
 from alignn_ff.data import id_prop, jarvis
 from alignn_ff.data.sources import Sample, told_features
 from alignn_ff.errors import DataError, StructureError
-from alignn_ff.io import Targets, from_ase, read_frames
+from alignn_ff.io import Targets, each_frame, from_ase
 
 log = logging.getLogger(__name__)
-
-_NOT_TOLD = torch.zeros(0)
 
 
 class PropertyKeys(NamedTuple):
@@ -41,7 +39,14 @@ class Labelled(NamedTuple):
 
 
 def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Labelled]:
-    """Every structure of some sources that has a label, under keys that no two share.
+    """All that `each_property` reads."""
+    return [labelled(sample) for sample in each_property(files, keys)]
+
+
+def each_property(files: Sequence[str | Path], keys: PropertyKeys) -> Iterator[Sample]:
+    """Every structure of some sources that has a label, one after the other, under keys that no two share.
+
+    The label is the additional values of a sample, so that it is kept on disk as any other.
 
     Args:
         files: `id_prop.csv` (file,value[,value…] a line), `id_prop.json` (also zipped), a folder with one of them,
@@ -50,30 +55,41 @@ def read_properties(files: Sequence[str | Path], keys: PropertyKeys) -> list[Lab
     Raises:
         DataError: no such file, unreadable, no labels, labels of different lengths, two structures of one name.
     """
-    found = [labelled for file in files for labelled in _read_one(Path(file), keys)]
-    _check_alike([one.values for one in found], "labels")
-    told = [one.sample.graph.extra_features for one in found]
-    _check_alike([_NOT_TOLD if row is None else row[0] for row in told], "extra features")
-    names = [one.sample.key for one in found]
-    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    if twice:
-        raise DataError(f"two structures are called {sorted(twice)[0]}; give files and records names of their own.")
-    return found
+    seen: set[str] = set()
+    first: tuple[int, int] | None = None
+    for file in files:
+        for one in _read_one(Path(file), keys):
+            told = one.sample.graph.extra_features
+            lengths = len(one.values), 0 if told is None else told.shape[1]
+            first = first or lengths
+            _check_alike(first, lengths, one.sample.key)
+            if one.sample.key in seen:
+                raise DataError(
+                    f"two structures are called {one.sample.key}; give files and records names of their own."
+                )
+            seen.add(one.sample.key)
+            yield one.sample._replace(targets=one.sample.targets._replace(additional=one.values.unsqueeze(0)))
 
 
-def _read_one(path: Path, keys: PropertyKeys) -> list[Labelled]:
+def labelled(sample: Sample) -> Labelled:
+    """A sample of `each_property` with its label apart."""
+    return Labelled(sample, sample.targets.additional[0].clone())  # not a piece of all that was read from disk
+
+
+def _read_one(path: Path, keys: PropertyKeys) -> Iterator[Labelled]:
     path = id_prop.find(path)
     if not (path.is_file() or jarvis.is_named(path)):
         raise DataError(f"{path}: no such file. Expected {', '.join(id_prop.NAMES)}, a folder with one, or structures.")
-    rows = list(_rows(path, keys))
-    labelled = [_labelled(*row, path) for row in rows if not _is_absent(row[2])]
-    if len(labelled) < len(rows):
-        log.warning(
-            "%s: %d of %d structures have no label and are left out", path, len(rows) - len(labelled), len(rows)
-        )
-    if not labelled:
+    count = there = 0
+    for row in _rows(path, keys):
+        count += 1
+        if not _is_absent(row[2]):
+            there += 1
+            yield _labelled(*row, path)
+    if not there:
         raise DataError(f"{path}: no structure has a label called {keys.target!r}; set `target` to the right name.")
-    return labelled
+    if there < count:
+        log.warning("%s: %d of %d structures have no label and are left out", path, count - there, count)
 
 
 def _rows(path: Path, keys: PropertyKeys) -> Iterator[tuple[str, Atoms, Any, Any]]:
@@ -94,12 +110,11 @@ def _entry(record: Mapping[str, Any], name: str | None) -> Any:
     return None if name is None else record.get(name)
 
 
-def _frames(path: Path) -> list[Atoms]:
+def _frames(path: Path) -> Iterator[Atoms]:
     try:
-        frames = read_frames(path)
+        yield from each_frame(path)
     except StructureError as error:
         raise DataError(str(error)) from error
-    return frames if isinstance(frames, list) else [frames]
 
 
 def _is_absent(label: Any) -> bool:
@@ -132,9 +147,10 @@ def _numbers(value: Any, where: str) -> Tensor:
     return torch.tensor(numbers, dtype=torch.float64)
 
 
-def _check_alike(rows: Sequence[Tensor], what: str) -> None:
-    lengths = sorted({len(row) for row in rows})
-    if len(lengths) > 1:
-        raise DataError(
-            f"structures have {what} of {' and '.join(map(str, lengths))} numbers; expected as many of each."
-        )
+def _check_alike(first: tuple[int, int], lengths: tuple[int, int], key: str) -> None:
+    for what, expected, seen in zip(("labels", "extra features"), first, lengths, strict=True):
+        if seen != expected:
+            raise DataError(
+                f"structures have {what} of {expected} and {seen} numbers ({key} is the first with other ones); "
+                "expected as many of each."
+            )

@@ -19,7 +19,7 @@ SAME_HERE = (
 _KEPT = "edges are kept between epochs; graph_cache_mb bounds their memory"
 OTHERWISE_HERE: dict[str, str] = {
     "iterations": "write epochs",
-    "method": "write learning_rate (mu, lr), batch_size and weight_decay; the optimizer is AdamW",
+    "method": "write optimizer (adamw, sgd), learning_rate (mu, lr), batch_size, weight_decay and momentum",
     "testpercent": "write val_ratio, its hundredth part, and test_ratio: 0",
     "seed": "write random_seed",
     "precision": "write dtype: float32 or float64",
@@ -39,11 +39,11 @@ OTHERWISE_HERE: dict[str, str] = {
     "show_progress": "give --no-progress-bar on the command line",
     "show_batch_progress": "the bar counts epochs; --no-progress-bar leaves it out",
     "timing": "the seconds of every epoch are in the history",
-    "save_energies": "errors and parity plots are always written",
-    "save_forces": "errors and parity plots are always written",
     "checkpoint_dir": "write output_dir",
     "checkpoint_interval": "the state to resume from is written each epoch",
     "max_checkpoints": "the last state and the one before are kept",
+    "save_energies": "errors and parity plots are always written",
+    "save_forces": "errors and parity plots are always written",
     "save_best": "best_model.safetensors is always written",
     "use_scheduler": "write scheduler: plateau, or another",
     "scheduler_patience": "write plateau_patience",

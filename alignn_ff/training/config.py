@@ -15,24 +15,17 @@ from alignn_ff.data.jarvis import is_named
 from alignn_ff.errors import ConfigError
 from alignn_ff.files import read_fields
 from alignn_ff.models import MODELS, model_class
-from alignn_ff.schema import Strict, parse
+from alignn_ff.schema import parse
 from alignn_ff.training.aenet_fields import check_names
 from alignn_ff.training.logs import LogName
 from alignn_ff.training.loss import LossConfig, LossStage
 from alignn_ff.training.presets import resolve
-
-STORAGE = ("use_lmdb", "cache_dir", "read_existing", "cache_limit_gb", "num_workers", "prefetch_factor", "pin_memory")
-"""Fields that say where data are kept and who makes the batches; no step depends on them."""
+from alignn_ff.training.shared_fields import Data, Keeping, Steering, several
 
 
-class TrainConfig(Strict):
+class TrainConfig(Keeping, Steering, Data):
     """One training run. Every field is honoured."""
 
-    data: tuple[str, ...] = Field(
-        description="labelled structures: ASE-readable files, id_prop.json, id_prop.csv or a folder with one; or "
-        "jarvis:NAME, a data set of jarvis-tools"
-    )
-    validation_data: tuple[str, ...] = Field(default=(), description="validate on these files, not on a part of `data`")
     energy_key: str = Field(default="energy", description="name of the total energy, eV, in the data")
     forces_key: str = Field(default="forces", description="name of the forces, eV/Å")
     stress_key: str = Field(default="stress", description="name of the stress")
@@ -64,15 +57,7 @@ class TrainConfig(Strict):
 
     stratify_split: bool = Field(default=False, description="each group of group_key gives every part its share")
 
-    n_train: int | None = Field(default=None, ge=1, description="structures to train on; else train_ratio")
-    n_val: int | None = Field(default=None, ge=0, description="structures to validate on; else val_ratio")
-    n_test: int | None = Field(default=None, ge=0, description="structures kept for a test; else test_ratio")
-    train_ratio: float = Field(default=0.8, gt=0, le=1)
-    val_ratio: float = Field(default=0.1, ge=0, lt=1)
-    test_ratio: float = Field(default=0.1, ge=0, lt=1)
-    keep_data_order: bool = Field(default=False, description="split in the order of the data instead of at random")
     split_file: str | None = Field(default=None, description="use the split kept in this file")
-    random_seed: int = Field(default=123, description="of the initial weights, the order of batches and the split")
     split_seed: int | None = Field(default=None, description="of the split alone; random_seed unless given")
     committee_size: int = Field(default=1, ge=1, description="train so many, seeds counted up, and ship their mean")
     committee_parallel: int = Field(default=1, ge=1, description="members trained at once, each in its own process")
@@ -137,52 +122,19 @@ class TrainConfig(Strict):
         default=False, description="weigh forces by 1/sqrt(f), f the share of them learned in a batch"
     )
 
-    epochs: int = Field(default=300, ge=1)
     batch_size: int = Field(default=64, ge=1, description="structures a batch of all processes together, at most")
     batch_atoms: int | None = Field(default=None, ge=1, description="atoms a batch, at most")
     batch_edges: int | None = Field(default=None, ge=1, description="edges a batch, at most")
-    learning_rate: float = Field(default=0.01, gt=0, description="peak of the schedule")
-    weight_decay: float = Field(default=0.0, ge=0)
-    scheduler: Literal["onecycle", "cosine", "plateau", "none"] = "onecycle"
-    plateau_patience: int = Field(default=10, ge=0, description="epochs without gain before plateau halves the rate")
-    gradient_clip: float | None = Field(default=10.0, gt=0, description="largest norm of a gradient")
-    ema_decay: float = Field(
-        default=0.999, ge=0, lt=1, description="of the averaged weights that are validated and kept"
-    )
-    n_early_stopping: int | None = Field(default=None, ge=1, description="stop after so many epochs without gain")
-
     data_parallel: bool = Field(
         default=False, description="refuse to train in one process; torchrun starts several, which share each batch"
-    )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["float32", "float64"] = "float32"
-    graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges of data held in memory")
-    use_lmdb: bool | None = Field(
-        default=None, description="keep data on disk and read them batch by batch; where data exceed 100 MB unless told"
-    )
-    cache_dir: str | None = Field(
-        default=None, description="folder of data kept on disk, which stay there; else they go with the run"
-    )
-    read_existing: bool = Field(
-        default=False, description="refuse what lies in cache_dir and was made from other data, instead of replacing it"
-    )
-    num_workers: int = Field(
-        default=0, ge=0, description="processes that make batches of training ahead; 0 makes them where it trains"
-    )
-    prefetch_factor: int = Field(default=2, ge=1, description="batches that each of these processes makes ahead")
-    pin_memory: bool = Field(
-        default=False, description="hand batches over in memory that a GPU copies from directly; needs a GPU"
-    )
-    cache_limit_gb: float = Field(
-        default=20.0, ge=0, description="graphs larger than this are not kept on disk but found anew each time"
     )
     output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
     loggers: tuple[LogName, ...] = Field(default=(), description="send the history to these, too; see the extras")
 
-    @field_validator("data", "validation_data", "replay_data", "atomwise_key", "additional_key", mode="before")
+    @field_validator("replay_data", "atomwise_key", "additional_key", mode="before")
     @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+    def _one_or_several(cls, value: Any) -> Any:
+        return several(value)
 
     @field_validator("model")
     @classmethod
@@ -201,18 +153,12 @@ class TrainConfig(Strict):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> TrainConfig:
-        if not self.data:
-            raise ValueError("`data` is empty; name at least one file of labelled structures")
-        if self.train_ratio + self.val_ratio + self.test_ratio > 1 + 1e-9:
-            raise ValueError("train_ratio, val_ratio and test_ratio add up to more than 1")
         if self.reference_compounds and (self.reference_energies is not None or self.start_from is not None):
             raise ValueError("reference_compounds excludes reference_energies, and start_from, which refits them")
         if not any(getattr(self.loss, name) for name in LossConfig.model_fields if name.endswith("_weight")):
             raise ValueError("all loss weights are zero; give at least one of them a positive value")
         if self.replay_data and (self.start_from is None or self.sampling_policy != "uniform"):
             raise ValueError("replay_data is for start_from, and goes with sampling_policy uniform alone")
-        if self.read_existing and self.cache_dir is None:
-            raise ValueError("`read_existing` is about what lies in `cache_dir`; give that folder")
         starts = [stage.start_epoch for stage in self.loss_stages]
         if starts != sorted(set(starts)) or (starts and starts[-1] > self.epochs):
             raise ValueError(
@@ -232,7 +178,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: no such file, not YAML or JSON, or a field at fault.
     """
-    fields = resolve(config_fields(Path(path), overrides), Path(path).parent)
+    fields = resolve(config_fields(Path(path), overrides), Path(path).parent, TrainConfig.model_fields)
     check_names(fields, TrainConfig.model_fields)
     return parse(TrainConfig, fields, str(path))
 

@@ -70,8 +70,9 @@ def estimate(config: TrainConfig) -> Estimate:
     """
     keep_freed_memory()  # as a training does: time and memory depend on it
     config = settled(config)
+    device = choose_device(config.device, config.gpu_memory_fraction)
     data = prepare(config)
-    run = start(config, data, Record(Path(config.output_dir), config), choose_device(config.device))
+    run = start(config, data, Record(Path(config.output_dir), config), device)
     batches = data.train.pack(run.sampler.order(0), run.budget)
     training = _training_seconds(run, batches)
     validation = _validation_seconds(run)

@@ -5,7 +5,6 @@ Source of the rules: the public documentation of aenet's trainer (`force_fractio
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,8 +12,8 @@ from functools import cached_property
 import torch
 
 from alignn_ff.data.dataset import Dataset
-from alignn_ff.data.loading import Loader, Loading
-from alignn_ff.device import choose_device
+from alignn_ff.data.loading import Loader
+from alignn_ff.device import reduced_precision
 from alignn_ff.evaluate import Prediction, Want, evaluate
 from alignn_ff.graph import concat
 from alignn_ff.io import join_targets
@@ -23,8 +22,7 @@ from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loss import LossConfig
 from alignn_ff.training.metrics import Predicted
 from alignn_ff.training.stages import loss_at
-
-log = logging.getLogger(__name__)
+from alignn_ff.training.storage import loading_of
 
 
 class ForceSubset:
@@ -37,7 +35,7 @@ class ForceSubset:
     def __init__(self, config: TrainConfig, data: Dataset) -> None:
         self.config = config
         self._data = data
-        self.loader = Loader(data, _loading(config))
+        self.loader = Loader(data, loading_of(config))
         self._drawn_at = -1
         self._chosen: frozenset[int] = frozenset(range(len(data)))
 
@@ -108,14 +106,8 @@ class ForceSubset:
 
     def _part(self, potential: Potential, indices: list[int], want: Want, device: torch.device) -> Predicted:
         graph, targets = self.loader.batch(indices, device)
-        return Predicted(indices, graph, targets, evaluate(potential, graph, want=want))
-
-
-def _loading(config: TrainConfig) -> Loading:
-    pinned = config.pin_memory and choose_device(config.device).type == "cuda"
-    if config.pin_memory and not pinned:
-        log.info("pin_memory changes nothing where no GPU trains")
-    return Loading(config.num_workers, config.prefetch_factor, pinned)
+        with reduced_precision(device, self.config.use_amp):
+            return Predicted(indices, graph, targets, evaluate(potential, graph, want=want))
 
 
 def _join(first: Predicted, rest: Predicted) -> Predicted:

@@ -65,7 +65,7 @@ def check_outputs(config: TrainConfig) -> None:
 
 
 def check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
-    """Say no where the loss weighs what no structure is labelled with.
+    """Say no where the loss weighs what no structure is labelled with; warn of forces that are not learned.
 
     Raises:
         DataError: names the label.
@@ -84,6 +84,8 @@ def check_labels(samples: Sequence[Sample], config: TrainConfig) -> None:
                 f"the loss weighs {name}, but no training structure has any. Check the label's name "
                 f"(`{name}_key`) or set its weight to 0."
             )
+    if not loss.force_weight and any(bool(torch.isfinite(s.targets.forces).any()) for s in samples):
+        log.warning("loss.force_weight is 0: the forces that structures are labelled with will not be learned")
 
 
 def check_widths(samples: Iterable[Sample], potential: Potential, keys: Keys) -> None:

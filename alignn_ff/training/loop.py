@@ -79,10 +79,12 @@ def _train_in(folder: Path, config: TrainConfig, resume: bool, progress: bool, r
     with closing(Record(folder, config) if ranks.writes else SilentRecord(folder, config)) as record:
         if resume:
             record.check_resumable()
+        device = choose_device(config.device, config.gpu_memory_fraction)
         data = prepare(config)
-        run = start(config, data, record, choose_device(config.device), ranks)
+        run = start(config, data, record, device, ranks)
         if resume:
             run = run._replace(position=Position(**record.restore(data.potential, run.optim, run.sampler)))
+            record.write_config()
         else:
             record.write_inputs(data.split)
         with interruptible() as interrupt, closing(run.forces.loader):

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
+from alignn_ff.training.shared_fields import Steering
+
 _WARMUP = 0.03
 """Share of the steps over which a cosine schedule rises to its peak."""
 _FLOOR = 0.005
 """Last learning rate of a cosine schedule over its peak."""
-
-
-class Steering(Protocol):
-    """What a config says of optimizer, schedule and average; see `TrainConfig`."""
-
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def scheduler(self) -> str: ...
-    @property
-    def plateau_patience(self) -> int: ...
-    @property
-    def ema_decay(self) -> float: ...
+_SWING, _MOST_MOMENTUM = 0.05, 0.99
+"""How far onecycle moves the momentum of sgd either way, and where it ends."""
 
 
 class Average:
@@ -84,9 +71,9 @@ class Optim(NamedTuple):
 
 
 def build_optim(config: Steering, model: nn.Module, steps_per_epoch: int) -> Optim:
-    """AdamW with the configured schedule and average."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    total = config.epochs * steps_per_epoch
+    """The configured optimizer, its schedule, and an average of the weights."""
+    optimizer = _optimizer(config, model)
+    total = (config.lr_total_epochs or config.epochs) * steps_per_epoch
     return Optim(optimizer, _schedule(config, optimizer, total), Average(model, config.ema_decay))
 
 
@@ -120,11 +107,28 @@ def cosine_rate(done: float) -> float:
     return min(1.0, (done + 1e-3) / _WARMUP) * (_FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
+def _optimizer(config: Steering, model: nn.Module) -> torch.optim.Optimizer:
+    how: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=config.momentum, **how)
+    return torch.optim.AdamW(model.parameters(), **how)
+
+
 def _schedule(config: Steering, optimizer: torch.optim.Optimizer, total: int) -> lr_scheduler.LRScheduler | None:
     if config.scheduler == "onecycle":
-        return lr_scheduler.OneCycleLR(optimizer, max_lr=config.learning_rate, total_steps=total + 1)
+        low, high = _momenta(config)
+        return lr_scheduler.OneCycleLR(
+            optimizer, max_lr=config.learning_rate, total_steps=total + 1, base_momentum=low, max_momentum=high
+        )
     if config.scheduler == "cosine":
         return lr_scheduler.LambdaLR(optimizer, lambda step: cosine_rate(step / total))
     if config.scheduler == "plateau":
         return lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=config.plateau_patience)
     return None
+
+
+def _momenta(config: Steering) -> tuple[float, float]:
+    """Momentum where the rate is highest, and where it is lowest: of AdamW's first moment torch's habit."""
+    if config.optimizer == "adamw":
+        return 0.85, 0.95
+    return max(0.0, config.momentum - _SWING), min(config.momentum + _SWING, _MOST_MOMENTUM)

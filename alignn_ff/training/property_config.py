@@ -10,9 +10,11 @@ from pydantic import Field, field_validator, model_validator
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.models import PROPERTY_MODELS, property_class
-from alignn_ff.schema import Strict, parse
+from alignn_ff.schema import parse
 from alignn_ff.training.config import config_fields
 from alignn_ff.training.logs import LogName
+from alignn_ff.training.presets import PROPERTY_PRESETS, filled
+from alignn_ff.training.shared_fields import Data, Keeping, Steering
 from alignn_ff.training.upstream_property_config import (
     from_upstream_property,
     is_upstream_property,
@@ -20,11 +22,9 @@ from alignn_ff.training.upstream_property_config import (
 )
 
 
-class PropertyTrainConfig(Strict):
+class PropertyTrainConfig(Keeping, Steering, Data):
     """One training of a property model. Every field is honoured."""
 
-    data: tuple[str, ...] = Field(description="id_prop.csv, id_prop.json, folders with one, or ASE-readable files")
-    validation_data: tuple[str, ...] = Field(default=(), description="validate on these files, not on a part of `data`")
     target: str = Field(
         default="target", description="name of the label; a CSV file has none, there it names the model"
     )
@@ -34,15 +34,6 @@ class PropertyTrainConfig(Strict):
         default=None, description="labels above it are class 1, others class 0; without it labels are class numbers"
     )
     target_multiplication_factor: float = Field(default=1.0, description="labels are multiplied by it")
-
-    n_train: int | None = Field(default=None, ge=1, description="structures to train on; else train_ratio")
-    n_val: int | None = Field(default=None, ge=0, description="structures to validate on; else val_ratio")
-    n_test: int | None = Field(default=None, ge=0, description="structures kept for a test; else test_ratio")
-    train_ratio: float = Field(default=0.8, gt=0, le=1)
-    val_ratio: float = Field(default=0.1, ge=0, lt=1)
-    test_ratio: float = Field(default=0.1, ge=0, lt=1)
-    keep_data_order: bool = Field(default=False, description="split in the order of the data instead of at random")
-    random_seed: int = Field(default=123, description="of the initial weights, the order of batches and the split")
 
     model: dict[str, Any] = Field(default_factory=lambda: {"name": "alignn"})
     criterion: Literal["mse", "l1", "huber", "poisson", "zig"] = Field(
@@ -54,29 +45,13 @@ class PropertyTrainConfig(Strict):
         default=False, description="divide errors by the number of atoms: for values that grow with a structure"
     )
 
-    epochs: int = Field(default=300, ge=1)
     batch_size: int = Field(default=64, ge=2, description="structures a batch, at most")
     batch_atoms: int | None = Field(default=None, ge=1, description="atoms a batch, at most")
-    learning_rate: float = Field(default=0.01, gt=0, description="peak of the schedule")
-    weight_decay: float = Field(default=0.0, ge=0)
-    scheduler: Literal["onecycle", "cosine", "plateau", "none"] = "onecycle"
-    plateau_patience: int = Field(default=10, ge=0, description="epochs without gain before plateau halves the rate")
-    gradient_clip: float | None = Field(default=10.0, gt=0, description="largest norm of a gradient")
     ema_decay: float = Field(
         default=0.0, ge=0, lt=1, description="of averaged weights that are validated and kept; not with BatchNorm"
     )
-    n_early_stopping: int | None = Field(default=None, ge=1, description="stop after so many epochs without gain")
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["float32", "float64"] = "float32"
-    graph_cache_mb: float = Field(default=2000.0, ge=0, description="memory for edges kept between epochs")
     output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
     loggers: tuple[LogName, ...] = Field(default=(), description="send the history to these, too; see the extras")
-
-    @field_validator("data", "validation_data", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
 
     @field_validator("model")
     @classmethod
@@ -97,10 +72,6 @@ class PropertyTrainConfig(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> PropertyTrainConfig:
-        if not self.data:
-            raise ValueError("`data` is empty; name at least one file of labelled structures")
-        if self.train_ratio + self.val_ratio + self.test_ratio > 1 + 1e-9:
-            raise ValueError("train_ratio, val_ratio and test_ratio add up to more than 1")
         if self.classification_threshold is not None and not self.model["classification"]:
             raise ValueError("classification_threshold makes classes of the labels; set model.classification to true")
         if bool(self.model["extra_features"]) != (self.extra_features_key is not None):
@@ -127,19 +98,23 @@ def is_property(path: str | Path, overrides: Sequence[str] = ()) -> bool:
     """
     fields = config_fields(Path(path), overrides)
     model = fields.get("model")
+    if fields.get("preset") in PROPERTY_PRESETS:
+        return True
     return isinstance(model, dict) and (model.get("name") in PROPERTY_MODELS or is_without_forces(fields))
 
 
 def load_property_config(path: str | Path, overrides: Sequence[str] = ()) -> PropertyTrainConfig:
     """The config in a YAML or JSON file, with `key.sub=value` overrides on top; see `load_config`.
 
-    A config.json of upstream ALIGNN is read as it stands: of `alignn`, or of `alignn_atomwise` without forces.
+    A `preset` fills in fields below those of the file; a config.json of upstream ALIGNN is read as it stands: of
+    `alignn`, or of `alignn_atomwise` without forces.
 
     Raises:
         ConfigError: no such file, not YAML or JSON, or a field at fault.
     """
     path = Path(path)
     fields = config_fields(path, overrides)
+    fields = filled(fields, fields.pop("preset", None), PROPERTY_PRESETS)
     if is_upstream_property(fields):
-        fields = from_upstream_property(fields, path.parent)
+        fields = from_upstream_property(fields, path.parent, PropertyTrainConfig.model_fields)
     return parse(PropertyTrainConfig, fields, str(path))

@@ -11,15 +11,19 @@ from torch import Tensor
 
 from alignn_ff.checkpoint import file_sha256
 from alignn_ff.data.dataset import Budget, Dataset, elements_of
-from alignn_ff.data.properties import Labelled, PropertyKeys, read_properties
+from alignn_ff.data.loading import Loader
+from alignn_ff.data.properties import Labelled, PropertyKeys, each_property, labelled
+from alignn_ff.data.sources import Sample
 from alignn_ff.data.split import Shares, Split, make_split
+from alignn_ff.data.streamed import outline_of, select
 from alignn_ff.device import DTYPES
 from alignn_ff.errors import DataError
-from alignn_ff.graph import AtomGraph, concat, to_device
+from alignn_ff.graph import AtomGraph
 from alignn_ff.models import PropertyModel, build_property
 from alignn_ff.models.base import SYMBOLS, check_elements
 from alignn_ff.training.labels import check_extra_features, extra_features_of, warn_of_constant_features
 from alignn_ff.training.property_config import PropertyTrainConfig
+from alignn_ff.training.storage import datasets, storage_of, training_samples
 
 
 class Part(NamedTuple):
@@ -28,10 +32,16 @@ class Part(NamedTuple):
     data: Dataset
     labels: Tensor
 
-    def batch(self, indices: Sequence[int], device: torch.device) -> tuple[AtomGraph, Tensor]:
-        """Graph and labels of some structures, in that order."""
-        graph = concat([self.data.graph(i) for i in indices])
-        return to_device(graph, device), self.labels[list(indices)].to(device)
+    def batch(
+        self, indices: Sequence[int], device: torch.device, loader: Loader | None = None
+    ) -> tuple[AtomGraph, Tensor]:
+        """Graph and labels of some structures, in that order.
+
+        Args:
+            loader: of `data`, which may have made the graph ahead.
+        """
+        graph, _ = self.data.batch(indices, device) if loader is None else loader.batch(indices, device)
+        return graph, self.labels[list(indices)].to(device)
 
     def batches(self, budget: Budget, generator: torch.Generator | None = None) -> list[list[int]]:
         """As `Dataset.batches`; a structure left over is put to the batch before: BatchNorm needs two."""
@@ -59,42 +69,49 @@ class PreparedProperty(NamedTuple):
     scale: Tensor
 
 
-def prepare_property(config: PropertyTrainConfig) -> PreparedProperty:
+def prepare_property(config: PropertyTrainConfig, *, progress: bool = False) -> PreparedProperty:
     """Read, check and split the data; build the model from the statistics of the training part.
 
+    Structures too many for memory stay on disk; labels are held.
+
     Raises:
-        DataError, ConfigError: see `read_properties`, `make_split`; or labels that do not fit the model.
+        CacheError: what lies in `cache_dir` is of other data and is not to be replaced.
+        DataError, ConfigError: see `each_property`, `make_split`; or labels that do not fit the model.
     """
     keys = PropertyKeys(config.target, config.extra_features_key)
-    found = read_properties(config.data, keys)
+    storage = storage_of(config, progress)
+    samples = training_samples(config.data, keys, storage, "data", each_property)
     shares = Shares(
         config.n_train, config.n_val, config.n_test, config.train_ratio, config.val_ratio, config.test_ratio
     )
     if config.validation_data:
         shares = shares.beside_validation_data()
-    names = [one.sample.key for one in found]
+    names = outline_of(samples).key
     split = make_split(names, shares, seed=config.random_seed, shuffle=not config.keep_data_order)
-    by_name = dict(zip(names, found, strict=True))
-    parts = [[by_name[name] for name in part] for part in split]
+    place = {name: index for index, name in enumerate(names)}
+    parts = [select(samples, [place[name] for name in part]) for part in split]
     if config.validation_data:
-        parts[1] = read_properties(config.validation_data, keys)
-    labels = torch.stack([_label(one, config) for one in parts[0]])
-    baseline, scale = _statistics(labels, config)
+        parts[1] = training_samples(config.validation_data, keys, storage, "validation", each_property)
+    labels = [_labels(part, config) for part in parts]
+    baseline, scale = _statistics(labels[0], config)
     torch.manual_seed(config.random_seed)
     model = _model(config, parts[0], baseline, scale)
-    training = [one.sample for one in parts[0]]
-    check_extra_features(training, model.extra_features)
-    warn_of_constant_features(training)
-    model.standardize_extra_features(extra_features_of(training))
-    train, val, test = (_part(part, model, config, what) for part, what in zip(parts, Split._fields, strict=True))
+    warn_of_constant_features(parts[0])
+    for part, what in zip(parts, Split._fields, strict=True):
+        for sample in part:
+            check_elements(model.elements, sample.graph.numbers, f"{what} structure {sample.key}")
+        check_extra_features(part, model.extra_features)
+    model.standardize_extra_features(extra_features_of(parts[0]))
+    connected = datasets(parts, model, config.graph_cache_mb, storage)
+    train, val, test = (Part(*both) for both in zip(connected, labels, strict=True))
     files = {Path(f).name: file_sha256(f) for f in (*config.data, *config.validation_data) if Path(f).is_file()}
     counts = {name: len(part) for name, part in zip(Split._fields, parts, strict=True)}
     facts = {"data": {"files": files, "structures": counts}}
     return PreparedProperty(train, val, test, split, model, facts, baseline, scale)
 
 
-def _model(config: PropertyTrainConfig, samples: Sequence[Labelled], baseline: Tensor, scale: Tensor) -> PropertyModel:
-    elements = [SYMBOLS[int(z)] for z in elements_of([one.sample for one in samples])]
+def _model(config: PropertyTrainConfig, samples: Sequence[Sample], baseline: Tensor, scale: Tensor) -> PropertyModel:
+    elements = [SYMBOLS[int(z)] for z in elements_of(samples)]
     constants = {"shift": baseline.tolist(), "scale": scale.tolist()} if _is_plain(config.model) else {}
     about = {"elements": elements, "target": config.target, "unit": config.unit}
     return build_property({**config.model, **about, **constants}).to(DTYPES[config.dtype])
@@ -104,14 +121,10 @@ def _is_plain(model: dict[str, Any]) -> bool:
     return not (model["classification"] or model["zero_inflated"]) and model["link"] == "identity"
 
 
-def _part(samples: Sequence[Labelled], model: PropertyModel, config: PropertyTrainConfig, what: str) -> Part:
-    for one in samples:
-        check_elements(model.elements, one.sample.graph.numbers, f"{what} structure {one.sample.key}")
-    check_extra_features([one.sample for one in samples], model.extra_features)
-    data = Dataset([one.sample for one in samples], **model.wants, memory_mb=config.graph_cache_mb)
-    if not samples:
-        return Part(data, torch.zeros(0, 1))
-    return Part(data, torch.stack([_label(one, config) for one in samples]))
+def _labels(samples: Sequence[Sample], config: PropertyTrainConfig) -> Tensor:
+    """Labels of a part, [n, K]."""
+    found = [_label(labelled(sample), config) for sample in samples]
+    return torch.stack(found) if found else torch.zeros(0, 1)
 
 
 def _label(one: Labelled, config: PropertyTrainConfig) -> Tensor:

@@ -16,11 +16,12 @@ from torch import nn
 
 from alignn_ff.checkpoint import load_property_checkpoint, save_checkpoint
 from alignn_ff.data.dataset import Budget
+from alignn_ff.data.loading import Loader
 from alignn_ff.data.split import save_split
-from alignn_ff.device import choose_device
-from alignn_ff.errors import CheckpointError, RunawayError
-from alignn_ff.files import atomic_path, output_folder, write_text
-from alignn_ff.graph import atom_counts, edge_vectors
+from alignn_ff.device import choose_device, reduced_precision
+from alignn_ff.errors import ConfigError, RunawayError
+from alignn_ff.files import output_folder, write_text
+from alignn_ff.graph import AtomGraph, atom_counts, edge_vectors
 from alignn_ff.models import PropertyModel, Scores
 from alignn_ff.progress import track
 from alignn_ff.training.interrupt import Interrupt, interruptible
@@ -30,12 +31,15 @@ from alignn_ff.training.property_config import PropertyTrainConfig
 from alignn_ff.training.property_data import Part, PreparedProperty, prepare_property
 from alignn_ff.training.property_loss import property_errors, property_loss
 from alignn_ff.training.property_outcome import predicted_part, write_property_reports
-from alignn_ff.training.record import check_same, write_state
+from alignn_ff.training.record import check_same
 from alignn_ff.training.sampling import epoch_generator
+from alignn_ff.training.states import check_started, forget_states, keep_state, last_state
+from alignn_ff.training.step import within_memory
+from alignn_ff.training.storage import loading_of
 
 log = logging.getLogger(__name__)
 
-_STATE = "resume.pt"
+_CONFIG = "config.json"
 
 
 class PropertyResult(NamedTuple):
@@ -64,6 +68,7 @@ class _Run(NamedTuple):
     device: torch.device
     folder: Path
     progress: _Progress
+    loader: Loader
     logs: Logs
 
 
@@ -82,20 +87,20 @@ def train_property(
     """
     check_installed(config.loggers)
     with output_folder(config.output_dir, reuse=overwrite or resume) as folder:
-        data, device = prepare_property(config), choose_device(config.device)
-        data.model.to(device)
-        budget = Budget(config.batch_size, config.batch_atoms)
-        steps = len(data.train.batches(budget, epoch_generator(config.random_seed, 0)))
-        run = _Run(config, data, build_optim(config, data.model, steps), budget, device, folder, _Progress(), NO_LOGS)
+        if resume:
+            check_started(folder)
+            check_same(config, folder / _CONFIG)
+        device = choose_device(config.device, config.gpu_memory_fraction)
+        run = _start(config, prepare_property(config), device, folder)
         if resume:
             run = run._replace(progress=_restore(run))
         else:
-            (folder / _STATE).unlink(missing_ok=True)
-            write_text(folder / "config.json", json.dumps(config.model_dump(mode="json"), indent=2))
-            save_split(data.split, folder / "ids_train_val_test.json")
+            forget_states(folder)
+            save_split(run.data.split, folder / "ids_train_val_test.json")
+        write_text(folder / _CONFIG, json.dumps(config.model_dump(mode="json"), indent=2))
         logs = Logs(config.loggers, folder, config.model_dump(mode="json"), run.progress.epoch)
         run = run._replace(logs=logs)
-        with closing(logs), interruptible() as interrupt:
+        with closing(logs), closing(run.loader), interruptible() as interrupt:
             finished = _fit(run, interrupt, progress)
         if finished:
             _report(run)
@@ -103,11 +108,20 @@ def train_property(
         return PropertyResult(str(folder), best, finished)
 
 
+def _start(config: PropertyTrainConfig, data: PreparedProperty, device: torch.device, folder: Path) -> _Run:
+    """A run before its first step."""
+    data.model.to(device)
+    budget = Budget(config.batch_size, config.batch_atoms)
+    steps = len(data.train.batches(budget, epoch_generator(config.random_seed, 0)))
+    optim, loader = build_optim(config, data.model, steps), Loader(data.train.data, loading_of(config))
+    return _Run(config, data, optim, budget, device, folder, _Progress(), loader, NO_LOGS)
+
+
 def predict_part(model: PropertyModel, part: Part, budget: Budget, device: torch.device) -> np.ndarray:
     """Predicted values of every structure of a part, [n, K]."""
     model.eval()
     with torch.no_grad():
-        found = [_scores(model, part, batch, device).scores.value for batch in part.batches(budget)]
+        found = [_scores(model, part.batch(batch, device)).scores.value for batch in part.batches(budget)]
     return torch.cat(found).cpu().numpy()
 
 
@@ -129,32 +143,58 @@ def _fit(run: _Run, interrupt: Interrupt, progress: bool) -> bool:
 
 def _epoch(run: _Run, interrupt: Interrupt) -> float | None:
     """Mean loss over the batches of an epoch; None where it was interrupted, and will be done again."""
-    model = run.data.model.train()
+    run.data.model.train()
     batches = run.data.train.batches(run.budget, epoch_generator(run.config.random_seed, run.progress.epoch))
+    run.loader.plan(batches)
     total = 0.0
     for batch in batches:
         if interrupt.requested:
             return None
-        total += _step(run, model, batch) / len(batches)
+        total += _step(run, batch) / len(batches)
     return total
 
 
-def _step(run: _Run, model: PropertyModel, batch: list[int]) -> float:
-    optim = run.optim
-    loss, _ = _loss(run, run.data.train, batch)
-    if not bool(torch.isfinite(loss)):
-        raise RunawayError(
-            f"the loss is {float(loss)} in epoch {run.progress.epoch + 1}; the models of the epoch before are kept in "
-            f"{run.folder}. Look for labels that are far off, or lower learning_rate or gradient_clip."
-        )
+def _step(run: _Run, batch: list[int]) -> float:
+    optim, model = run.optim, run.data.model
     optim.optimizer.zero_grad()
-    loss.backward()
+    loss = within_memory(lambda: _followed(run, batch))
+    if loss is None:
+        raise ConfigError(
+            f"memory ran out on a batch of {len(batch)} structures. Lower batch_size, or bound batch_atoms: a model "
+            "with BatchNorm cannot learn from a batch in halves."
+        )
     if run.config.gradient_clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), run.config.gradient_clip)
     optim.optimizer.step()
     step_schedule(optim.schedule)
     optim.average.update(model)
+    return loss
+
+
+def _followed(run: _Run, batch: list[int]) -> float:
+    """The loss of a batch, its gradient left in the weights."""
+    with reduced_precision(run.device, run.config.use_amp):
+        loss, scores = _loss(run, run.data.train.batch(batch, run.device, run.loader))
+    if not bool(torch.isfinite(loss)):
+        raise RunawayError(
+            f"the loss is {loss.item()} in epoch {run.progress.epoch + 1}; {_blame(run, batch, scores)}. The models of "
+            f"the epoch before are kept in {run.folder}. Look for labels that are far off, or lower learning_rate or "
+            "gradient_clip."
+        )
+    loss.backward()
     return loss.item()
+
+
+def _blame(run: _Run, batch: list[int], scores: Scores) -> str:
+    """Which structures of a batch have a prediction that is not finite, or else the largest label."""
+    part = run.data.train
+    keys = [part.data.outline.key[i] for i in batch]
+    sound = torch.isfinite(scores.raw).all(1).tolist()
+    wrong = [key for key, fine in zip(keys, sound, strict=True) if not fine]
+    if wrong:
+        return f"predictions are not finite for {', '.join(wrong[:5])}{', …' if len(wrong) > 5 else ''}"
+    largest = int(part.labels[batch].abs().amax(1).argmax())
+    return f"the largest label of the batch is that of {keys[largest]}, {part.labels[batch[largest]].tolist()}"
 
 
 class _Seen(NamedTuple):
@@ -165,14 +205,14 @@ class _Seen(NamedTuple):
     atoms: torch.Tensor
 
 
-def _scores(model: PropertyModel, part: Part, batch: list[int], device: torch.device) -> _Seen:
-    graph, labels = part.batch(batch, device)
+def _scores(model: PropertyModel, batch: tuple[AtomGraph, torch.Tensor]) -> _Seen:
+    graph, labels = batch
     return _Seen(model(graph, edge_vectors(graph).to(model.dtype)), labels, atom_counts(graph))
 
 
-def _loss(run: _Run, part: Part, batch: list[int]) -> tuple[torch.Tensor, Scores]:
+def _loss(run: _Run, batch: tuple[AtomGraph, torch.Tensor]) -> tuple[torch.Tensor, Scores]:
     model, config = run.data.model, run.config
-    scores, labels, atoms = _scores(model, part, batch, run.device)
+    scores, labels, atoms = _scores(model, batch)
     scale = run.data.scale.to(run.device)
     scale = scale * atoms[:, None] if config.normalize_graph_level_loss else scale
     return property_loss(scores, labels, model.kind, config.criterion, scale), scores
@@ -209,7 +249,7 @@ def _validate(run: _Run) -> dict[str, float]:
     losses, values = [], []
     with torch.no_grad():
         for batch in part.batches(run.budget):
-            loss, scores = _loss(run, part, batch)
+            loss, scores = _loss(run, part.batch(batch, run.device))
             losses.append(loss.item() * len(batch))
             values.append(scores.value.cpu())
     errors = property_errors(torch.cat(values).numpy(), part.labels.numpy(), model.kind, run.data.baseline.numpy())
@@ -236,16 +276,12 @@ def _save(run: _Run) -> None:
         "model": run.data.model.state_dict(),
         **run.optim.state_dict(),
     }
-    with atomic_path(run.folder / _STATE) as draft:
-        write_state(state, draft)
+    keep_state(run.folder, state)
 
 
 def _restore(run: _Run) -> _Progress:
     """Put back what `_save` kept; returns where the run stands."""
-    if not (run.folder / _STATE).is_file():
-        raise CheckpointError(f"{run.folder}: no {_STATE} in it; there is no run to resume. Leave out --resume.")
-    check_same(run.config, run.folder / "config.json")
-    state = torch.load(run.folder / _STATE, weights_only=True)
+    state = last_state(run.folder)
     run.data.model.load_state_dict(state["model"])
     run.optim.load_state_dict(state)
     return _Progress(**state["progress"])

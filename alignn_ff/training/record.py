@@ -7,31 +7,29 @@ import io
 import json
 import logging
 import platform
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import torch
 
 from alignn_ff._version import __version__
 from alignn_ff.checkpoint import save_checkpoint
 from alignn_ff.data.split import Split, save_split
-from alignn_ff.errors import CheckpointError, ConfigError
-from alignn_ff.files import atomic_path, discard_drafts, write_text
+from alignn_ff.errors import ConfigError
+from alignn_ff.files import discard_drafts, write_text
 from alignn_ff.models import Potential
-from alignn_ff.schema import Strict, parse
-from alignn_ff.training.config import STORAGE, TrainConfig, to_json
+from alignn_ff.schema import parse
+from alignn_ff.training.config import TrainConfig, to_json
 from alignn_ff.training.logs import NO_LOGS, Logs, check_installed
 from alignn_ff.training.optim import Optim
 from alignn_ff.training.sampling import Sampler
+from alignn_ff.training.shared_fields import Keeping, Steering
+from alignn_ff.training.states import STATE, check_started, forget_states, is_started, keep_state, last_state
 
 log = logging.getLogger(__name__)
 
-_STATE = "resume.pt"
-_STATE_BEFORE = "resume_before.pt"
 _CONFIG = "config.json"
-_PATHS = {"output_dir", "data", "validation_data", "replay_data", "split_file", "start_from"}
+PATHS = {"output_dir", "data", "validation_data", "replay_data", "split_file", "start_from"}
 _WRITTEN_ANEW = ("history.jsonl", "history.csv", "best_model.safetensors", "current_model.safetensors")
 """Files that each epoch replaces, beside the state."""
 
@@ -53,13 +51,12 @@ class Record:
             CheckpointError: nothing there to resume.
             ConfigError: the run there had other settings.
         """
-        if not self.is_started():
-            raise CheckpointError(f"{self.folder}: no {_STATE} in it; there is no run to resume. Leave out --resume.")
+        check_started(self.folder)
         self.check_config()
 
     def is_started(self) -> bool:
         """Whether a run stands there that can be gone on with."""
-        return any((self.folder / name).is_file() for name in (_STATE, _STATE_BEFORE))
+        return is_started(self.folder)
 
     def check_config(self) -> None:
         """Say no where the run there had other settings.
@@ -75,8 +72,7 @@ class Record:
 
     def write_inputs(self, split: Split) -> None:
         """Config and split, and an empty history in place of an earlier one."""
-        for name in (_STATE, _STATE_BEFORE):
-            (self.folder / name).unlink(missing_ok=True)
+        forget_states(self.folder)
         self.write_config()
         save_split(split, self.folder / "ids_train_val_test.json")
         self._write_history()
@@ -102,31 +98,13 @@ class Record:
             **facts,
             "training": {
                 # Paths belong to one machine; names and checksums of the data stand under `data`.
-                "config": self.config.model_dump(mode="json", exclude=_PATHS),
+                "config": self.config.model_dump(mode="json", exclude=PATHS),
                 "epoch": row["epoch"],
                 "software": {"alignn_ff": __version__, "torch": torch.__version__, "python": platform.python_version()},
             },
             "metrics": {k.removeprefix("valid_"): v for k, v in row.items() if k.startswith("valid_")},
         }
         save_checkpoint(self.folder / f"{name}.safetensors", potential, facts)
-
-    def _load_state(self) -> dict[str, Any]:
-        """The last state that can be read.
-
-        Raises:
-            CheckpointError: none can.
-        """
-        for name in (_STATE, _STATE_BEFORE):
-            path = self.folder / name
-            if not path.is_file():
-                continue
-            if _is_whole(path):
-                return torch.load(path, weights_only=True)
-            log.warning("%s is damaged; going on from the state before it, if there is one", path)
-        raise CheckpointError(
-            f"{self.folder}: neither {_STATE} nor {_STATE_BEFORE} can be read: the run cannot be gone on with. Its "
-            "models are there: start a new run from one (`start_from: current_model.safetensors`)."
-        )
 
     def save_state(self, position: dict[str, Any], potential: Potential, optim: Optim, sampler: Sampler) -> None:
         """Everything a resumed run needs to be the same run."""
@@ -137,16 +115,12 @@ class Record:
             **optim.state_dict(),
             "sampler": sampler.state_dict(),
         }
-        path = self.folder / _STATE
-        with atomic_path(path) as draft:
-            write_state(state, draft)
-            if path.is_file():
-                path.replace(self.folder / _STATE_BEFORE)
+        keep_state(self.folder, state)
 
     def restore(self, potential: Potential, optim: Optim, sampler: Sampler) -> dict[str, Any]:
         """Put back what `save_state` kept; returns the position."""
         self._discard_drafts()
-        state = self._load_state()
+        state = last_state(self.folder)
         potential.load_state_dict(state["potential"])
         optim.load_state_dict(state)
         sampler.load_state_dict(state.get("sampler", {}))  # a run begun before there was any but the uniform one
@@ -156,11 +130,11 @@ class Record:
         return state["position"]
 
     def _open_logs(self, done: int) -> None:
-        self._logs = Logs(self.config.loggers, self.folder, self.config.model_dump(mode="json", exclude=_PATHS), done)
+        self._logs = Logs(self.config.loggers, self.folder, self.config.model_dump(mode="json", exclude=PATHS), done)
 
     def _discard_drafts(self) -> None:
         """Remove what a killed process left half-written."""
-        for name in (_STATE, *_WRITTEN_ANEW):
+        for name in (STATE, *_WRITTEN_ANEW):
             discard_drafts(self.folder / name)
 
     def _write_history(self) -> None:
@@ -198,31 +172,17 @@ class SilentRecord(Record):
         """Nothing."""
 
 
-def write_state(state: Mapping[str, Any], draft: Path) -> None:
-    """A state to resume from; a failed write is an OSError, which torch calls otherwise."""
-    try:
-        torch.save(state, draft)
-    except RuntimeError as error:
-        raise OSError(str(error)) from error
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether every part of what `torch.save` wrote, a zip archive, has its checksum."""
-    try:
-        with ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (BadZipFile, EOFError, NotImplementedError, OSError):
-        return False
-
-
-def check_same(config: Strict, path: Path) -> None:
+def check_same(config: Steering, path: Path) -> None:
     """A resumed run may stand elsewhere and stop earlier; what shapes its steps must be as it was.
+
+    It may also go on for longer, where its schedule has an end of its own.
 
     Raises:
         ConfigError: names what the config of the run, in the file at `path`, has otherwise.
     """
     free = {"output_dir", "loggers", "device", "data_parallel", "committee_parallel", "n_early_stopping"}
-    free |= {"graph_cache_mb", *STORAGE}
+    free |= {"gpu_memory_fraction", *Keeping.model_fields}
+    free |= set() if config.lr_total_epochs is None else {"epochs"}
     now = config.model_dump(mode="json", exclude=free)
     started = parse(
         type(config), json.loads(path.read_text(encoding="utf-8")), str(path)

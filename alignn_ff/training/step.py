@@ -84,7 +84,7 @@ def _tried(run: Run, batch: list[int], parts: list[list[int]]) -> list[float] | 
     form, ranks = run.forces.loss(batch, run.position.epoch), run.ranks
     run.optim.optimizer.zero_grad()
     single = len(parts) <= 1
-    found = _within_memory(lambda: [_predicted(run, batch, part, form, learn=single) for part in parts or [[]]])
+    found = within_memory(lambda: [_predicted(run, batch, part, form, learn=single) for part in parts or [[]]])
     if ranks.any(found is None):
         return None
     assert found is not None
@@ -92,7 +92,7 @@ def _tried(run: Run, batch: list[int], parts: list[list[int]]) -> list[float] | 
     terms = [term.item() for term in mean_loss(whole, form)]
     if not math.isfinite(terms[0]):
         raise _runaway(run, terms[0], found)
-    followed = _within_memory(lambda: _follow(run, batch, found if single else parts, whole, form))
+    followed = within_memory(lambda: _follow(run, batch, found if single else parts, whole, form))
     if ranks.any(followed is None):
         return None
     ranks.add_gradients(run.data.potential)
@@ -126,7 +126,7 @@ def _added(sums: Sequence[Sums], over_ranks: Callable[[Tensor], Tensor]) -> Sums
     return Sums(*over_ranks(stacked))
 
 
-def _within_memory(work: Callable[[], T]) -> T | None:
+def within_memory(work: Callable[[], T]) -> T | None:
     """What `work` gives; None where memory runs out, which is then free again."""
     try:
         return work()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from alignn_ff.errors import ConfigError
 from alignn_ff.training.upstream_fields import (
+    ALIKE,
     DEFAULTS,
     GRAPH,
     ONE_VALUE,
@@ -17,6 +18,7 @@ from alignn_ff.training.upstream_fields import (
     check_values,
     data_beside,
     graph_of,
+    kept_data,
     loggers_of,
     tell,
 )
@@ -63,36 +65,16 @@ _TOLD_IN_VAIN: dict[str, tuple[Any, str]] = {
     "extra_features": (0, "upstream's plain-torch models ignore them; alignn_atomwise, or mode: sound, does not")
 }
 
-_LOADING = ("use_lmdb", "read_existing", "num_workers", "pin_memory")
-"""Fields about the loading of data that mean the same here, of a force field."""
-_WITHOUT_EFFECT = {name: rule for name, rule in WITHOUT_EFFECT.items() if name not in _LOADING}
-
-_READ_APART = ("model", "target", "criterion", "lr_total_epochs", "log_tensorboard", "distributed", "data_parallel")
+_READ_APART = (*ALIKE, "criterion", "distributed", "data_parallel")
 _MODEL_READ_APART = (
     *("atom_input_features", "calculate_gradient", "graphwise_weight", "gradwise_weight", "stresswise_weight"),
     *("use_penalty", "use_zbl", "atomwise_weight", "additional_output_weight"),
 )
 
-TOP_FIELDS = (*SAME, *_LOADING, *GRAPH, *_WITHOUT_EFFECT, *ONE_VALUE, *_READ_APART)
+TOP_FIELDS = (*SAME, *GRAPH, *WITHOUT_EFFECT, *ONE_VALUE, *_READ_APART)
 """Every field at the top of an upstream config."""
 MODEL_FIELDS = (*_NETWORK, *_ONE_MODEL_VALUE, *_MODEL_WITHOUT_EFFECT, *_MODEL_READ_APART)
 """Every field of its model."""
-
-_OURS = (
-    "data",
-    "validation_data",
-    "stress_unit",
-    "energy_key",
-    "forces_key",
-    "stress_key",
-    "atomwise_key",
-    "additional_key",
-    "extra_features_key",
-    "split_file",
-    "loss",
-    "cache_dir",
-)
-"""Fields of ours that may stand beside those of upstream; `loss` in part, with its own names."""
 
 _PUBLISHED = ("alignn_atomwise", "alignn_atomwise_pure", "alignn_atomwise_pure_smooth")
 """Models whose upstream fields mean the same here."""
@@ -107,7 +89,7 @@ def is_upstream(fields: Mapping[str, Any]) -> bool:
     return bool(_MARKS & set(fields))
 
 
-def from_upstream(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def from_upstream(fields: Mapping[str, Any], folder: Path, ours: Collection[str]) -> dict[str, Any]:
     """Our fields for those of an upstream config.
 
     The model is the published one (`mode: legacy`), unless its `mode` says otherwise. Stress counts in GPa there, so
@@ -115,29 +97,28 @@ def from_upstream(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
     Args:
         folder: of the config; `id_prop.json` or `id_prop.csv` there is trained on unless `data` is given.
+        ours: fields of our configs; they may stand beside those of upstream, `loss` in part.
     Raises:
         ConfigError: names the field that cannot be honoured, and why.
     """
     model = dict(fields.get("model") or {})
-    check_known(fields, (*TOP_FIELDS, *_OURS), "")
+    check_known(fields, (*TOP_FIELDS, *ours), "")
     check_known(model, MODEL_FIELDS, "model.")
     check_values(fields, ONE_VALUE, "")
     check_values(model, _ONE_MODEL_VALUE, "model.")
-    tell(fields, _WITHOUT_EFFECT, "")
+    tell(fields, WITHOUT_EFFECT, "")
     tell(model, _MODEL_WITHOUT_EFFECT, "model.")
     filled = {**DEFAULTS, **fields}
-    if fields.get("lr_total_epochs") not in (None, filled["epochs"]):
-        raise ConfigError("field `lr_total_epochs` of an upstream config: the schedule ends with the last epoch.")
-    found = {name: filled[name] for name in (*SAME, *_LOADING, *_OURS) if name in filled}
+    found = {name: filled[name] for name in ours if name in filled}
     if "data" not in found:
         found["data"] = data_beside(folder, fields)
     if fields.get("target") is not None:
         found.setdefault("energy_key", fields["target"])
-    found |= loggers_of(fields)
+    found |= loggers_of(fields) | kept_data(fields)
     found["model"] = _network(filled, model)
     found["loss"] = {**_loss(fields, model), **(fields.get("loss") or {})}
     found["data_parallel"] = bool(fields.get("distributed") or fields.get("data_parallel"))
-    found["zbl"] = bool(model.get("use_penalty", True) or model.get("use_zbl"))
+    found.setdefault("zbl", bool(model.get("use_penalty", True) or model.get("use_zbl")))
     return found
 
 

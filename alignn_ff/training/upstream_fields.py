@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 SAME = (
     *("n_train", "n_val", "n_test", "train_ratio", "val_ratio", "test_ratio", "keep_data_order", "random_seed"),
     *("epochs", "batch_size", "learning_rate", "weight_decay", "scheduler", "n_early_stopping", "dtype", "device"),
-    "output_dir",
+    *("output_dir", "optimizer", "lr_total_epochs", "use_amp", "gpu_memory_fraction"),
+    *("use_lmdb", "read_existing", "num_workers", "pin_memory"),
 )
 """Fields of one name and one meaning there and here."""
 
@@ -39,12 +40,13 @@ DEFAULTS = {
 }
 """What a field left out means there, where it means something else here."""
 
-_LOADING = "it is about the loading of data, which here happens in this process, graphs kept in memory"
+ALIKE = ("model", "target", "log_tensorboard", "save_dataloader", "filename")
+"""Fields that are read apart, of any model."""
+
 _UNUSED = "it has no effect in upstream ALIGNN either"
 WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "version": (None, "it says which upstream version wrote the file"),
     "dataset": (None, "the files of `data` are trained on"),
-    "filename": ("sample", "what is kept on disk lies in cache_dir"),
     "warmup_steps": (2000, _UNUSED),
     "write_checkpoint": (True, _UNUSED),
     "store_outputs": (True, _UNUSED),
@@ -57,10 +59,6 @@ WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "write_predictions": (True, "errors and parity plots are always written"),
     "compute_line_graph": (True, "angles are found with the edges in any case"),
     "deterministic": (False, "runs on the CPU repeat bit for bit in any case"),
-    "pin_memory": (False, _LOADING),
-    "num_workers": (4, _LOADING),
-    "use_lmdb": (True, _LOADING),
-    "read_existing": (False, _LOADING),
     "ddp_find_unused_parameters": (False, "parameters that nothing used are found in any case"),
 }
 """Field: upstream's default, and why another value changes nothing here."""
@@ -69,11 +67,7 @@ ONE_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "id_tag": (("jid",), "records of id_prop.json are named by `jid`"),
     "classification_threshold": ((None,), "a force field is no classifier"),
     "target_multiplication_factor": ((None, 1), "forces are the slope of the energies, and would not be scaled"),
-    "gpu_memory_fraction": ((None,), "memory is bounded by batch_size, batch_atoms or batch_edges"),
-    "use_amp": ((False,), "forces need float32; there is no mixed precision"),
     "resume_checkpoint": ((False,), "give --resume on the command line"),
-    "save_dataloader": ((False,), "batches are made from the data, which cache_dir keeps; a saved loader would too"),
-    "optimizer": (("adamw",), "the optimizer is AdamW"),
 }
 """Field: the values that mean what is done here, and why it is nothing else."""
 
@@ -116,6 +110,19 @@ def data_beside(folder: Path, fields: Mapping[str, Any]) -> list[str]:
         f"is no {' or '.join(id_prop.NAMES)} in {folder}. Give them: --data=path/to/id_prop.json, any file ASE reads, "
         "or --data=jarvis:dft_3d to have it downloaded."
     )
+
+
+def kept_data(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Our fields of where structures and graphs are kept, as upstream keeps them: beside the working folder.
+
+    There a saved data loader holds the graphs, and `read_existing` finds those of a run before; here both are the same
+    folder, called after `filename`.
+    """
+    if not (fields.get("save_dataloader") or fields.get("read_existing")):
+        tell(fields, {"filename": ("sample", "it names what save_dataloader or read_existing keep")}, "")
+        return {}
+    name = fields.get("filename", "sample")
+    return {"use_lmdb": fields.get("use_lmdb", True), "cache_dir": fields.get("cache_dir", f"{name}_data")}
 
 
 def check_known(fields: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from alignn_ff.errors import ConfigError
 from alignn_ff.training.upstream_fields import (
+    ALIKE,
     DEFAULTS,
     GRAPH,
     ONE_VALUE,
@@ -19,6 +19,7 @@ from alignn_ff.training.upstream_fields import (
     check_values,
     data_beside,
     graph_of,
+    kept_data,
     loggers_of,
     tell,
 )
@@ -33,7 +34,6 @@ _HONOURED = ("classification_threshold", "target_multiplication_factor", "normal
 
 _ONE_VALUE = {
     **{name: rule for name, rule in ONE_VALUE.items() if name not in _HONOURED},
-    "use_amp": ((False,), "there is no mixed precision"),
     "criterion": (("mse", "l1", "poisson", "zig"), "upstream has no other"),
     "distributed": ((False,), "one process trains a property model"),
     "data_parallel": ((False,), "one process trains a property model"),
@@ -91,7 +91,7 @@ _EXTRA_FEATURES = "extra_features"
 
 PROPERTY_TOP_FIELDS = (
     *(*SAME, *GRAPH, *_WITHOUT_EFFECT, *_ONE_VALUE, *_HONOURED),
-    *("model", "target", "lr_total_epochs", "log_tensorboard"),
+    *ALIKE,
 )
 """Every field at the top of an upstream config."""
 PROPERTY_MODEL_FIELDS = (*_ALIGNN, "atom_input_features")
@@ -99,9 +99,6 @@ PROPERTY_MODEL_FIELDS = (*_ALIGNN, "atom_input_features")
 WITHOUT_FORCES_FIELDS = (*_ATOMWISE, *_ATOMWISE_WITHOUT_EFFECT, *_ATOMWISE_ONE_VALUE, "atom_input_features")
 """Every field of its model `alignn_atomwise`, or of that one's pure twin."""
 _WITHOUT_FORCES = ("alignn_atomwise", "alignn_atomwise_pure")
-
-_OURS = ("data", "validation_data", "unit", "extra_features_key", "batch_atoms", "gradient_clip", "graph_cache_mb")
-"""Fields of ours that may stand beside those of upstream."""
 
 
 def is_upstream_property(fields: Mapping[str, Any]) -> bool:
@@ -117,7 +114,7 @@ def is_without_forces(fields: Mapping[str, Any]) -> bool:
     return model.get("calculate_gradient") is False or model.get("gradwise_weight") == 0
 
 
-def from_upstream_property(fields: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def from_upstream_property(fields: Mapping[str, Any], folder: Path, ours: Collection[str]) -> dict[str, Any]:
     """Our fields for those of an upstream config of a property model.
 
     The model is the published one (`mode: legacy`), unless its `mode` says otherwise. `zero_inflated`, which upstream
@@ -126,24 +123,26 @@ def from_upstream_property(fields: Mapping[str, Any], folder: Path) -> dict[str,
     Args:
         folder: of the config; `id_prop.json` or `id_prop.csv` there is trained on unless `data` is given. Several
             values of a structure in such a CSV file make a model of as many, as they do upstream.
+        ours: fields of our configs; they may stand beside those of upstream.
     Raises:
         ConfigError: names the field that cannot be honoured, and why.
     """
     model = dict(fields["model"])
     alone = is_without_forces(fields)
-    check_known(fields, (*PROPERTY_TOP_FIELDS, *_OURS), "")
+    check_known(fields, (*PROPERTY_TOP_FIELDS, *ours), "")
     check_known(model, WITHOUT_FORCES_FIELDS if alone else PROPERTY_MODEL_FIELDS, "model.")
     check_values(fields, _ONE_VALUE, "")
     if alone:
+        log.warning(
+            "gradwise_weight is 0 or calculate_gradient false: a property model is trained; forces, where there are "
+            "labels of them, will not be learned"
+        )
         check_values(model, _ATOMWISE_ONE_VALUE, "model.")
         tell(model, _ATOMWISE_WITHOUT_EFFECT, "model.")
     tell(fields, _WITHOUT_EFFECT, "")
     filled = {**DEFAULTS, **fields}
-    if fields.get("lr_total_epochs") not in (None, filled["epochs"]):
-        raise ConfigError("field `lr_total_epochs` of an upstream config: the schedule ends with the last epoch.")
-    taken = (*SAME, *_OURS, *_HONOURED, "target", "criterion")
-    found = {name: filled[name] for name in taken if filled.get(name) is not None}
-    found |= loggers_of(fields)
+    found = {name: filled[name] for name in ours if filled.get(name) is not None}
+    found |= loggers_of(fields) | kept_data(fields)
     if "data" not in found:
         found["data"] = data_beside(folder, fields)
     network = {name: model[name] for name in (_ATOMWISE if alone else _ALIGNN) if name in model}

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from alignn_ff.errors import AlignnFFError
 from alignn_ff.schema import parse
 from alignn_ff.training import TrainConfig, committee, loop, members, page, report, train
-from alignn_ff.training.config import STORAGE
 from alignn_ff.training.loss import LossConfig, LossStage
 from alignn_ff.training.prepare import prepare
+from alignn_ff.training.shared_fields import Keeping
 from alignn_ff.training.warm_start import settled
 
 TINY = {"name": "alignn_smooth", "cutoff": 3.2, "hidden_features": 4, "density_channels": 2, "message_features": 3,
@@ -119,7 +119,12 @@ TRAINING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "batch_atoms": ({}, {"batch_atoms": 8}),
     "batch_edges": ({}, {"batch_edges": 100}),
     "learning_rate": ({}, {"learning_rate": 0.002}),
+    "optimizer": ({}, {"optimizer": "sgd"}),
+    "momentum": ({"optimizer": "sgd"}, {"momentum": 0.5}),
     "weight_decay": ({}, {"weight_decay": 0.5}),
+    "lr_total_epochs": ({"scheduler": "cosine"}, {"lr_total_epochs": 9}),
+    "use_amp": ({}, {"use_amp": True}),
+    "gpu_memory_fraction": ({}, {"gpu_memory_fraction": 0.5}),
     "scheduler": ({}, {"scheduler": "cosine"}),
     "plateau_patience": ({**PATIENT, "scheduler": "plateau"}, {"plateau_patience": 0}),
     "gradient_clip": ({}, {"gradient_clip": 1e-3}),
@@ -144,7 +149,9 @@ LOSS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def test_the_walk_is_whole():
-    stored = set(STORAGE)  # speed and place of what is the same by any of them: test_streaming, test_loading
+    stored = set(
+        Keeping.model_fields
+    )  # speed and place of what is the same by any of them: test_streaming, test_loading
     assert set(DATA) | set(TRAINING) | stored == set(TrainConfig.model_fields)
     assert set(LOSS) == set(LossConfig.model_fields)
     assert set(LossStage.model_fields) <= {"start_epoch", *LOSS}

@@ -100,13 +100,13 @@ def kill_within_writing_of_state(calls):
 
 def run(folder, moment):
     kind, _, calls = moment.partition(":")
-    if kind == "step":
+    if kind in ("step", "workers"):
         kill_before(loop, "step", int(calls))
     elif kind == "replace":
         kill_before(os, "replace", int(calls))
     else:
         kill_within_writing_of_state(int(calls))
-    train(load_config(sys.argv[1], [f"--output_dir={folder}"]))
+    train(load_config(sys.argv[1], [f"--output_dir={folder}", f"--num_workers={2 * (kind == 'workers')}"]))
 
 for moment in sys.argv[2:]:
     child = os.fork()  # from a process that has not computed yet
@@ -116,9 +116,9 @@ for moment in sys.argv[2:]:
     assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), f"{moment} was never reached"
 """
 
-MOMENTS = ("step:5", "replace:11", "replace:13", "replace:15", "state:2")
-"""In the second epoch: within a step; before the current model, the table of the history and the state take their
-place, when the state before has left its own; while the state is written."""
+MOMENTS = ("step:5", "workers:5", "replace:11", "replace:13", "replace:15", "state:2")
+"""In the second epoch: within a step, also where two processes make the batches; before the current model, the table of
+the history and the state take their place, when the state before has left its own; while the state is written."""
 
 
 def test_a_killed_run_goes_on_as_if_unbroken_to_the_last_bit(config, complete):  # noqa: F811
@@ -133,7 +133,8 @@ def test_a_killed_run_goes_on_as_if_unbroken_to_the_last_bit(config, complete): 
     for moment in MOMENTS:
         folder = path.parent / moment.replace(":", "_")
         assert load_checkpoint(folder / "current_model.safetensors").facts["training"]["epoch"] in (1, 2)
-        broken = train(settings.model_copy(update={"output_dir": str(folder)}), resume=True)
+        update = {"output_dir": str(folder), "num_workers": 2 * moment.startswith("workers")}
+        broken = train(settings.model_copy(update=update), resume=True)
         assert timeless(history(folder)) == timeless(history(unbroken.folder)), moment
         for name in ("current_model", "best_model"):
             found, expected = weights(folder, name), weights(unbroken.folder, name)

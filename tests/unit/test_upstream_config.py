@@ -133,11 +133,9 @@ def test_stress_weighs_as_in_gpa(tmp_path):
 @pytest.mark.parametrize(
     ("top", "model", "said"),
     [
-        (
-            {"use_amp": True},
-            {},
-            "`use_amp` of an upstream config is True, which cannot be honoured: forces need float32",
-        ),
+        ({"use_amp": True, "dtype": "float64"}, {}, "use_amp trades exactness for speed, dtype float64 the other way"),
+        ({"lr_total_epochs": 9, "scheduler": "none"}, {}, "lr_total_epochs is for the schedules onecycle and cosine"),
+        ({"resume_checkpoint": True}, {}, "give --resume on the command line"),
         ({"neighbor_strategy": "voronoi"}, {}, "neighbor_strategy"),
         ({"criterion": "poisson"}, {}, "trained by l1 or mse"),
         ({"epcohs": 3}, {}, "did you mean `epochs`"),
@@ -156,6 +154,22 @@ def test_overrides_and_files_stand_above_an_upstream_config(tmp_path):
     found = load(tmp_path, TOP, MODEL, "--data=/a.xyz", "--epochs=3", "--model.hidden_features=8", "--cutoff=4.5")
     assert (found.data, found.epochs) == (("/a.xyz",), 3)
     assert (found.model["hidden_features"], found.model["cutoff"]) == (8, 4.5)
+
+
+def test_data_are_kept_where_upstream_would_look_for_them(tmp_path):
+    for kept in ({"save_dataloader": True}, {"read_existing": True}):
+        found = load(tmp_path, {**TOP, **kept, "filename": "Si"}, MODEL)
+        assert (found.use_lmdb, found.cache_dir) == (True, "Si_data")
+        assert found.read_existing == ("read_existing" in kept)
+    with pytest.raises(ConfigError, match="`use_lmdb` false keeps them in memory"):
+        load(tmp_path, {**TOP, "save_dataloader": True, "use_lmdb": False}, MODEL)
+
+
+def test_fields_of_ours_stand_beside_those_of_upstream(tmp_path):
+    found = load(tmp_path, TOP, MODEL, "--committee_size=4", "--ema_decay=0.9", "--zbl=false")
+    assert (found.committee_size, found.ema_decay, found.zbl) == (4, 0.9, False)
+    with pytest.raises(ConfigError, match="did you mean `committee_size`"):
+        load(tmp_path, TOP, MODEL, "--comittee_size=4")
 
 
 def test_without_files_it_says_how_to_give_them(tmp_path):

@@ -151,7 +151,7 @@ def test_extra_features_are_called_as_upstream_calls_them(tmp_path):
     [
         ({"criterion": "wasserstein"}, {}, "`criterion` of an upstream config is 'wasserstein'"),
         ({"neighbor_strategy": "voronoi"}, {}, "neighbor_strategy"),
-        ({"optimizer": "sgd"}, {}, "the optimizer is AdamW"),
+        ({"optimizer": "lbfgs"}, {}, "`optimizer` is 'lbfgs'"),
         ({"epcohs": 3}, {}, "did you mean `epochs`"),
         ({}, {"calculate_gradient": True}, "unknown field `model.calculate_gradient`"),
         ({}, {"atom_input_features": 1}, "atom_features cgcnn are 92 numbers"),
@@ -173,3 +173,20 @@ def test_without_files_it_says_how_to_give_them(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"dataset": "dft_3d", "model": {"name": "alignn"}}))
     with pytest.raises(ConfigError, match=r"no id_prop.json.zip or id_prop.json or id_prop.csv in .*--data="):
         load_property_config(tmp_path / "config.json")
+
+
+def test_forces_that_are_not_learned_are_told(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        load(tmp_path, PROPERTY_TOP, {**FORCE_FIELD, "gradwise_weight": 0.0})
+    assert "forces, where there are labels of them, will not be learned" in caplog.text
+
+
+def test_the_preset_of_the_published_model_stands_below_the_file(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("data: a.xyz\npreset: alignn\nepochs: 5\nmodel: {hidden_features: 8}\n")
+    assert is_property(path)
+    found = load_property_config(path)
+    assert (found.epochs, found.batch_size, found.learning_rate, found.criterion) == (5, 64, 0.001, "mse")
+    assert (found.model["name"], found.model["alignn_layers"], found.model["hidden_features"]) == ("alignn", 4, 8)
+    with pytest.raises(ConfigError, match="did you mean `alignn`"):
+        load_property_config(path, ["--preset=alignm"])
