@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,9 @@ from alignn_ff.cli.references import references
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 app.command()(references)
 
+_SCRATCH = Path(gettempdir()) / "alignn-ff-data"
+"""Beside it, data too large for memory lie while they are looked at."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace the file if it exists.")]
 
@@ -46,12 +50,12 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """What is in the files: counts, elements, ranges of the labels, what is missing."""
+    from alignn_ff.data.cache import held_or_stored
     from alignn_ff.data.entries import unread
     from alignn_ff.data.overview import overview
-    from alignn_ff.data.sources import read_all
 
     keys = keys_of((energy_key, forces_key, stress_key, stress_unit), atomwise_key, additional_key, extra_features_key)
-    found = overview(read_all(files, keys), keys) | {"not_read": unread(files, keys)}
+    found = overview(held_or_stored(files, keys, _SCRATCH), keys) | {"not_read": unread(files, keys)}
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -76,11 +80,11 @@ def lint(
     """Look for wrong units and signs, scrambled stress, uneven labels, duplicates, outliers; exit code 1 where there is
     a fault."""
     from alignn_ff.cli.main import FAILED
+    from alignn_ff.data.cache import held_or_stored
     from alignn_ff.data.findings import lint as find
-    from alignn_ff.data.sources import read_all
 
     keys = keys_of((energy_key, forces_key, stress_key, stress_unit), atomwise_key, additional_key, extra_features_key)
-    found = find(read_all(files, keys))
+    found = find(held_or_stored(files, keys, _SCRATCH))
     if as_json:
         typer.echo(json.dumps([finding._asdict() for finding in found]))
     else:
@@ -101,6 +105,9 @@ def split(
     train_ratio: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.8,
     val_ratio: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.1,
     test_ratio: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.1,
+    n_train: Annotated[int | None, typer.Option(min=1, help="So many structures instead of a ratio.")] = None,
+    n_val: Annotated[int | None, typer.Option(min=0, help="The same of validation.")] = None,
+    n_test: Annotated[int | None, typer.Option(min=0, help="The same of the test.")] = None,
     seed: int = 123,
     by: Annotated[
         str | None, typer.Option(help="Keep together what shares its `composition`, or this entry of a structure.")
@@ -112,18 +119,20 @@ def split(
     overwrite: Overwrite = False,
 ) -> None:
     """Part structures into training, validation and test (`split_file` of a training), and say what the parts share."""
+    from alignn_ff.data.cache import held_or_stored
     from alignn_ff.data.leakage import leaks
     from alignn_ff.data.overview import composition
-    from alignn_ff.data.sources import Keys, read_all
+    from alignn_ff.data.sources import Keys
     from alignn_ff.data.split import Shares, make_split, save_split
     from alignn_ff.errors import OutputExistsError
 
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} exists already. Choose another name, or pass --overwrite.")
     entry = None if by in (None, "composition") else by
-    samples = read_all(files, Keys(energy=energy_key, group=stratify or "config_type", family=entry))
+    keys = Keys(energy=energy_key, group=stratify or "config_type", family=entry)
+    samples = held_or_stored(files, keys, _SCRATCH)
     families = [composition(s) if by == "composition" else s.family or s.key for s in samples]
-    shares = Shares(None, None, None, train_ratio, val_ratio, test_ratio)
+    shares = Shares(n_train, n_val, n_test, train_ratio, val_ratio, test_ratio)
     groups = [s.group for s in samples] if stratify else None
     found = make_split([s.key for s in samples], shares, seed=seed, families=families, groups=groups)
     save_split(found, out)
@@ -153,12 +162,12 @@ def convert(
     overwrite: Overwrite = False,
 ) -> None:
     """Write structures to one file with labels under ASE's names, in eV, eV/Å and eV/Å³."""
+    from alignn_ff.data.cache import held_or_stored
     from alignn_ff.data.convert import write_samples
     from alignn_ff.data.entries import unread
-    from alignn_ff.data.sources import read_all
 
     keys = keys_of((energy_key, forces_key, stress_key, stress_unit), atomwise_key, additional_key, extra_features_key)
-    samples = read_all(files, keys)
+    samples = held_or_stored(files, keys, _SCRATCH)
     write_samples(samples, out, keys, overwrite=overwrite)
     console = Console()
     console.print(f"Written: {len(samples)} structures to {out}.")

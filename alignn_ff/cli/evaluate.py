@@ -55,7 +55,7 @@ def evaluate(
     if not (potential.additional_names or additional_key):
         keys = keys._replace(additional=())
     with output_folder(out or Path(f"evaluate-{Path(model).stem}"), reuse=overwrite) as folder:
-        errors = evaluate_model(potential, data, keys, batch_edges=batch_edges, device=device)
+        errors = evaluate_model(potential, data, keys, batch_edges=batch_edges, device=device, near=folder)
         for option, asked, found in (
             ("--atomwise-key", atomwise_key, errors.atomwise),
             ("--additional-key", additional_key, errors.additional),

@@ -34,9 +34,9 @@ def references(
     """
     from alignn_ff.data.compositions import composition_energies
     from alignn_ff.data.references import Subset, from_compounds, regression, undetermined_note
-    from alignn_ff.data.sources import Keys, read_all
+    from alignn_ff.data.sources import Keys, each_of_all
 
-    samples = composition_energies(read_all([str(file) for file in files], Keys(energy=energy_key)))
+    samples = composition_energies(each_of_all([str(file) for file in files], Keys(energy=energy_key)))
     fixed = dict(map(_fixed, fix or ()))
     if compound:
         found = from_compounds(samples, compound, fixed=fixed)

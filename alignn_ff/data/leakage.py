@@ -30,12 +30,13 @@ class Leak(NamedTuple):
 
 def leaks(samples: Sequence[Sample], split: Split) -> list[Leak]:
     """Counts for validation and test, for all of `SHARED`."""
-    by_key = {sample.key: sample for sample in samples}
+    # Of what they have in common the hash alone: the structures may be too many for memory.
+    marks = {sample.key: {shared: hash(mark(sample)) for shared, mark in SHARED.items()} for sample in samples}
     found = []
-    for shared, mark in SHARED.items():
-        trained = {mark(by_key[key]) for key in split.train}
+    for shared in SHARED:
+        trained = {marks[key][shared] for key in split.train}
         for part in ("val", "test"):
             keys = getattr(split, part)
-            count = sum(mark(by_key[key]) in trained for key in keys)
+            count = sum(marks[key][shared] in trained for key in keys)
             found.append(Leak(part, shared, count, len(keys)))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from sys import intern
 from typing import NamedTuple
 
 import numpy as np
@@ -101,10 +102,11 @@ def collect(batches: Iterable[Predicted], data: Dataset) -> Errors:
     parts: dict[str, list[np.ndarray]] = {name: [] for name in Errors._fields}
     for indices, graph, targets, prediction in batches:
         counts = atom_counts(graph)
-        groups = np.array([data.outline.group[i] for i in indices])
-        elements = np.array([_elements(numbers) for numbers in graph.numbers.cpu().split(counts.tolist())])
+        groups = np.array([data.outline.group[i] for i in indices], dtype=object)  # of each name one in memory
+        sizes = counts.tolist()
+        elements = np.array([_elements(numbers) for numbers in graph.numbers.cpu().split(sizes)], dtype=object)
         owner = graph.graph_index.cpu().numpy()
-        symbols = np.array(SYMBOLS)[graph.numbers.cpu().numpy()]
+        symbols = np.array(SYMBOLS, dtype=object)[graph.numbers.cpu().numpy()]
         _add(parts, "energy", targets.energy / counts, prediction.energy / counts, groups, elements)
         if prediction.forces is not None:
             _add(parts, "forces", targets.forces, prediction.forces, groups[owner], symbols)
@@ -190,8 +192,8 @@ def _add(
 def _joined(name: str, pieces: list[np.ndarray]) -> np.ndarray:
     if pieces:
         return np.concatenate(pieces)
-    return np.zeros(0, dtype=str) if name.endswith(("_group", "_element")) else np.zeros((0, 2))
+    return np.zeros(0, dtype=object) if name.endswith(("_group", "_element")) else np.zeros((0, 2))
 
 
 def _elements(numbers: Tensor) -> str:
-    return "-".join(SYMBOLS[int(z)] for z in torch.unique(numbers))
+    return intern("-".join(SYMBOLS[int(z)] for z in torch.unique(numbers)))

@@ -13,7 +13,7 @@ from alignn_ff.checkpoint import file_sha256
 from alignn_ff.data.dataset import Budget, Dataset, elements_of
 from alignn_ff.data.filters import Bounds, Filtered, report, within
 from alignn_ff.data.lint import missing_label_note, stress_unit_warning, zero_stress_warning
-from alignn_ff.data.sources import Keys, Sample, read_all
+from alignn_ff.data.sources import Sample
 from alignn_ff.data.split import Shares, Split, load_split, make_split
 from alignn_ff.data.streamed import Outline, outline_of, select, weighed
 from alignn_ff.device import DTYPES
@@ -67,13 +67,13 @@ def prepare(config: TrainConfig, *, progress: bool = False) -> Prepared:
     check_outputs(config)
     keys = keys_of(config)
     storage = storage_of(config, progress)
-    samples, removed = _within_bounds(config, _remarked(training_samples(config.data, keys, storage, "data")))
+    samples, removed = _within_bounds(config, remarked(training_samples(config.data, keys, storage, "data")))
     outline = outline_of(samples)
     split = _split(config, outline, removed)
     place = {key: index for index, key in enumerate(outline.key)}
     parts = [select(samples, [place[key] for key in part]) for part in split]
     if config.validation_data:
-        parts[1] = _remarked(training_samples(config.validation_data, keys, storage, "validation"))
+        parts[1] = remarked(training_samples(config.validation_data, keys, storage, "validation"))
     parts = [weighed(part, config.group_weights) for part in parts]
     check_labels(parts[0], config)
     torch.manual_seed(config.random_seed)
@@ -117,10 +117,11 @@ def prepare(config: TrainConfig, *, progress: bool = False) -> Prepared:
     return Prepared(train, val, test, split, potential, facts)
 
 
-def labelled(files: Sequence[str | Path], keys: Keys) -> list[Sample]:
-    """Samples of every file, with a warning of what looks wrong or is missing."""
-    samples = read_all(files, keys)
-    _remarked(samples)
+def remarked(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """The samples, after a warning of what looks wrong with them or is missing."""
+    for remark in (stress_unit_warning(samples), zero_stress_warning(samples), missing_label_note(samples)):
+        if remark:
+            log.warning(remark)
     return samples
 
 
@@ -147,13 +148,6 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig, replay: Se
 
 def _repulsion(config: TrainConfig, elements: Sequence[str]) -> list[Potential]:
     return [build({"name": "zbl", "elements": elements})] if config.zbl else []
-
-
-def _remarked(samples: Sequence[Sample]) -> Sequence[Sample]:
-    for remark in (stress_unit_warning(samples), zero_stress_warning(samples), missing_label_note(samples)):
-        if remark:
-            log.warning(remark)
-    return samples
 
 
 def _check_elements(potential: Potential, samples: Sequence[Sample], what: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from alignn_ff.data.cache import held_or_stored
 from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.data.sources import Keys
 from alignn_ff.device import choose_device
@@ -18,7 +19,7 @@ from alignn_ff.reports.figure import save_figure
 from alignn_ff.reports.parity import parity_figure
 from alignn_ff.training.labels import check_extra_features, check_widths
 from alignn_ff.training.metrics import Errors, collect, predict, score
-from alignn_ff.training.prepare import labelled
+from alignn_ff.training.prepare import remarked
 from alignn_ff.units import MEV
 
 QUANTITIES = {
@@ -32,15 +33,21 @@ QUANTITIES = {
 
 
 def evaluate_model(
-    potential: Potential, files: Sequence[str | Path], keys: Keys, *, batch_edges: int, device: str
+    potential: Potential, files: Sequence[str | Path], keys: Keys, *, batch_edges: int, device: str, near: Path
 ) -> Errors:
     """Errors of a potential on labelled files; `device` and `keys` as in a training config.
 
+    Data too large for memory stay on disk, as in a training; labels and predictions are held.
+
+    Args:
+        near: beside it, data are kept on disk meanwhile.
     Raises:
-        DataError: see `read_all`; other values than the potential gives, or without what it is told.
+        DataError: see `each_of_all`; other values than the potential gives, or without what it is told.
+        OutputWriteError: the disk is full.
         UnknownElementError: an element the potential does not know.
     """
-    samples = labelled(files, keys if potential.extra_features else keys._replace(extra_features=None))
+    keys = keys if potential.extra_features else keys._replace(extra_features=None)
+    samples = remarked(held_or_stored(files, keys, near))
     for sample in samples:
         check_elements(potential.elements, sample.graph.numbers, f"structure {sample.key}")
     check_extra_features(samples, potential.extra_features)
@@ -58,13 +65,13 @@ def table(errors: Errors) -> list[dict[str, Any]]:
         pairs = getattr(errors, field)
         for by in ("all", "element", "group"):
             names = np.full(len(pairs), "all") if by == "all" else getattr(errors, f"{field}_{by}")
-            for name in np.unique(names):
+            for name in sorted(set(names.tolist())):
                 s = score(pairs[names == name])
                 rows.append(
                     {
                         "quantity": field,
                         "by": by,
-                        "of": str(name),
+                        "of": name,
                         "mae": factor * s.mae,
                         "rmse": factor * s.rmse,
                         "unit": unit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import re
@@ -9,7 +10,10 @@ import signal
 
 import pytest
 from ase.io import read, write
+from typer.testing import CliRunner
 
+from alignn_ff.cli.main import app
+from alignn_ff.data import cache
 from alignn_ff.errors import CacheError, ConfigError
 from alignn_ff.training import TrainConfig, loop, references, train
 from alignn_ff.training.domain import domain_of
@@ -159,3 +163,32 @@ def test_a_second_ctrl_c_leaves_no_workers(config, monkeypatch):  # noqa: F811
 def test_read_existing_needs_a_place(config):  # noqa: F811
     with pytest.raises(ConfigError, match="cache_dir"):
         config(read_existing=True)
+
+
+def test_errors_on_data_on_disk_are_those_on_data_in_memory(config, frames, monkeypatch, tmp_path):  # noqa: F811
+    model = f"{train(config('first', epochs=1)).folder}/best_model.safetensors"
+    told = []
+    for limit in (1e12, 0.0):
+        monkeypatch.setattr(cache, "IN_MEMORY_BYTES", limit)
+        command = [
+            "evaluate",
+            model,
+            str(frames),
+            "--out",
+            str(tmp_path / f"{limit}"),
+            "--batch-edges",
+            "900",
+            "--json",
+        ]
+        told.append(json.loads(CliRunner().invoke(app, command).output))
+    assert told[0] == told[1] and {row["of"] for row in told[0]} >= {"all", "Cu", "Ni"}
+    assert {path.name for path in tmp_path.iterdir()} == {"first", "0.0", "1000000000000.0"}
+
+
+def test_a_schedule_with_an_end_of_its_own_lets_a_run_go_on_for_longer(config):  # noqa: F811
+    unbroken = train(config("unbroken", epochs=3, lr_total_epochs=4)).folder
+    shorter = config("broken", epochs=2, lr_total_epochs=4)
+    train(shorter)
+    longer = shorter.model_copy(update={"epochs": 3})
+    assert_same_run(unbroken, train(longer, resume=True).folder)
+    assert history(unbroken)[-1]["learning_rate"] > 0.1 * shorter.learning_rate  # it is not at the schedule's end
