@@ -45,9 +45,11 @@ class CommitteeCalculator(AlignnFFCalculator):
             self.provenance["model"] = str(model)
         self.members = list(self.potential.members)  # type: ignore[arg-type]
 
-    def predict(self, structures: Sequence[Atoms], *, batch_edges: int = 200_000) -> CommitteePrediction:
-        """What the committee says of structures, as a table that can be sorted and written."""
-        return CommitteePrediction(list(structures), self.evaluate(structures, batch_edges=batch_edges))
+    def predict(
+        self, structures: Sequence[Atoms], *, names: Sequence[str] | None = None, batch_edges: int = 200_000
+    ) -> CommitteePrediction:
+        """What the committee says of structures, called by `names`, as a table that can be sorted and written."""
+        return CommitteePrediction(list(structures), self.evaluate(structures, batch_edges=batch_edges), names)
 
     def top_uncertain(
         self, structures: Sequence[Atoms], n: int = 10, *, by: Literal["forces", "energy"] = "forces"

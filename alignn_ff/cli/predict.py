@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -17,6 +17,15 @@ from alignn_ff.errors import ConfigError, OutputExistsError
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+
+class _Asked(NamedTuple):
+    """What is to be shown of a committee's table, and where it goes."""
+
+    top: int
+    by: Literal["forces", "energy"]
+    out: Path | None
+    as_json: bool
 
 
 def predict(
@@ -30,7 +39,12 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
     top: Annotated[int, typer.Option(help="Of a committee: print so many it disagrees on most.")] = 10,
-    out: Annotated[Path | None, typer.Option(help="Of a committee: write the table of all to this CSV file.")] = None,
+    by: Annotated[
+        str, typer.Option(help="Of a committee: rank by the spread of forces, or of energy per atom.")
+    ] = "forces",
+    out: Annotated[
+        Path | None, typer.Option(help="Of a committee: write the table of all to this CSV file, the worst first.")
+    ] = None,
 ) -> None:
     """Predict a property of each structure: a value, several values, or the probabilities of classes.
 
@@ -45,7 +59,9 @@ def predict(
         (f"{path}@{i}" if len(frames) > 1 else path, atoms) for path, frames in found for i, atoms in enumerate(frames)
     ]
     if list(Path(model).glob("member_*")):
-        _predict_by_committee(Path(model), named, device, top, out, as_json)
+        if by not in ("forces", "energy"):
+            raise ConfigError(f"--by is {by!r}; expected forces or energy.")
+        _predict_by_committee(Path(model), named, device, _Asked(top, by, out, as_json))  # type: ignore[arg-type]
         return
     if out is not None:
         raise ConfigError("--out is for a committee's folder; redirect the output of --json instead.")
@@ -67,28 +83,28 @@ def predict(
     Console().print(table)
 
 
-def _predict_by_committee(
-    folder: Path, named: list[tuple[str, Atoms]], device: str, top: int, out: Path | None, as_json: bool
-) -> None:
+def _predict_by_committee(folder: Path, named: list[tuple[str, Atoms]], device: str, asked: _Asked) -> None:
     from alignn_ff.calculator.committee import CommitteeCalculator
     from alignn_ff.units import MEV
 
+    out = asked.out
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} exists already. Choose another name, or remove it first.")
-    prediction = CommitteeCalculator(folder, device=device).predict([atoms for _, atoms in named])
+    calculator = CommitteeCalculator(folder, device=device)
+    prediction = calculator.predict([atoms for _, atoms in named], names=[name for name, _ in named])
     if out is not None:
-        prediction.write_csv(out)
-    if as_json:
-        rows = [{"structure": name, **row} for (name, _), row in zip(named, prediction.rows, strict=True)]
-        typer.echo(json.dumps(rows))
+        prediction.write_csv(out, by=asked.by)
+    if asked.as_json:
+        typer.echo(json.dumps(prediction.rows))
         return
     table = Table(title="where the committee disagrees most")
     for column in ("structure", "energy (eV)", "± (meV/atom)", "force ± (meV/Å)"):
         table.add_column(column, justify="left" if column == "structure" else "right")
-    for place, _ in prediction.top_uncertain(top):
-        row = prediction.rows[place]
+    rows = prediction.rows
+    for place, _ in prediction.top_uncertain(asked.top, by=asked.by):
+        row = rows[place]
         spreads = (MEV * row[name] for name in ("energy_std_per_atom", "max_force_uncertainty"))
-        table.add_row(named[place][0], f"{row['energy']:.6f}", *(f"{spread:.3g}" for spread in spreads))
+        table.add_row(row["structure"], f"{row['energy']:.6f}", *(f"{spread:.3g}" for spread in spreads))
     Console().print(table)
     if out is not None:
         Console().print(f"All {len(named)} in {out}")

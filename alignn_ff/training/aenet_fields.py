@@ -12,7 +12,7 @@ from alignn_ff.errors import ConfigError
 SAME_HERE = (
     *("force_fraction", "force_sampling", "force_resample_num_epochs", "force_min_structures_per_epoch"),
     *("force_scale_unbiased", "sampling_policy", "max_energy", "max_forces", "split_seed", "device"),
-    *("num_workers", "prefetch_factor"),
+    *("num_workers", "prefetch_factor", "save_energies", "save_forces"),
 )
 """Fields of one name and one meaning there and here."""
 
@@ -42,8 +42,6 @@ OTHERWISE_HERE: dict[str, str] = {
     "checkpoint_dir": "write output_dir",
     "checkpoint_interval": "the state to resume from is written each epoch",
     "max_checkpoints": "the last state and the one before are kept",
-    "save_energies": "errors and parity plots are always written",
-    "save_forces": "errors and parity plots are always written",
     "save_best": "best_model.safetensors is always written",
     "use_scheduler": "write scheduler: plateau, or another",
     "scheduler_patience": "write plateau_patience",

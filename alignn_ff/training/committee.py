@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import nullcontext
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from alignn_ff.checkpoint import load_checkpoint
 from alignn_ff.device import choose_device
 from alignn_ff.errors import AlignnFFError, CommitteeError, ConfigError, RunawayError
-from alignn_ff.files import output_folder, write_text
+from alignn_ff.files import output_folder
 from alignn_ff.models import Committee
+from alignn_ff.training.committee_record import member_folder, write_committee
 from alignn_ff.training.config import TrainConfig
 from alignn_ff.training.loop import TrainResult, train_one, validate
 from alignn_ff.training.members import Ending, Manner, train_at_once, train_member
@@ -25,12 +24,9 @@ from alignn_ff.training.run import budget_of
 from alignn_ff.training.stages import loss_at
 from alignn_ff.training.warm_start import settled
 
-MEMBERS = "committee.json"
-"""What became of each member."""
-
 
 def train(config: TrainConfig, *, overwrite: bool = False, resume: bool = False, progress: bool = False) -> TrainResult:
-    """Fit a potential, or a committee of them, each in a folder `member_K` of its own; write all to `output_dir`.
+    """Fit a potential, or a committee of them, each in a folder `member_000` and on; write all to `output_dir`.
 
     Args:
         overwrite: files of an earlier run there may be replaced.
@@ -62,7 +58,7 @@ def _train_all(config: TrainConfig, manner: Manner, ranks: Ranks) -> TrainResult
         members = [_member(config, folder, place) for place in range(config.committee_size)]
         endings = _endings(config, members, manner, ranks)
         if ranks.writes:
-            write_text(folder / MEMBERS, json.dumps(_told(members, endings), indent=1))
+            write_committee(folder, config, members, endings)
         results = _results(endings, folder)
         if not all(result.finished for result in results):
             return TrainResult(str(folder), results[-1].best, finished=False)
@@ -100,19 +96,6 @@ def _results(endings: Sequence[Ending], folder: Path) -> list[TrainResult]:
     return [ending for ending in endings if isinstance(ending, TrainResult)]
 
 
-def _told(members: Sequence[TrainConfig], endings: Sequence[Ending]) -> dict[str, Any]:
-    """Seed, folder (beside this file), status, and errors of the best epoch of each member."""
-    rows = []
-    for place, (member, ending) in enumerate(zip_longest(members, endings)):
-        row = {"member": place, "random_seed": member.random_seed, "folder": Path(member.output_dir).name}
-        if isinstance(ending, AlignnFFError):
-            rows.append({**row, "status": "failed", "error": str(ending)})
-        else:
-            status = "not begun" if ending is None else "completed" if ending.finished else "interrupted"
-            rows.append({**row, "status": status, "best": {} if ending is None else ending.best})
-    return {"split_seed": members[0].split_seed, "members": rows}
-
-
 def _member(config: TrainConfig, folder: Path, place: int) -> TrainConfig:
     """The config of one member: a seed of its own for weights and batches, the split that all share."""
     own = {
@@ -120,7 +103,7 @@ def _member(config: TrainConfig, folder: Path, place: int) -> TrainConfig:
         "committee_parallel": 1,
         "random_seed": config.random_seed + place,
         "split_seed": config.random_seed if config.split_seed is None else config.split_seed,
-        "output_dir": str(folder / f"member_{place}"),
+        "output_dir": str(member_folder(folder, place)),
     }
     return config.model_copy(update=own)
 

@@ -128,6 +128,11 @@ class TrainConfig(Keeping, Steering, Data):
     data_parallel: bool = Field(
         default=False, description="refuse to train in one process; torchrun starts several, which share each batch"
     )
+    save_energies: bool = Field(
+        default=False,
+        description="write energies.train.0 and the like: energies of every structure, in the layout of aenet",
+    )
+    save_forces: bool = Field(default=False, description="write forces.train.0 and the like: forces on every atom")
     output_dir: str = Field(default="alignn_ff_run", description="folder of everything the run writes")
     loggers: tuple[LogName, ...] = Field(default=(), description="send the history to these, too; see the extras")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from alignn_ff.models import Potential
 from alignn_ff.models.reference_energies import ReferenceEnergies
 from alignn_ff.reports.html import beside, heading, paragraph, picture, table, write_page
 from alignn_ff.training import page
+from alignn_ff.training.label_tables import PARTS, force_table, write_energies
 from alignn_ff.training.metrics import Errors, Predicted, collect, predict
 from alignn_ff.training.prepare import Prepared
 from alignn_ff.training.record import Record
@@ -58,8 +59,13 @@ def write_reports(record: Record, data: Prepared, budget: Budget, device: torch.
     parts = []
     for name, dataset in (("training", data.train), ("validation", data.val), ("test", data.test)):
         if len(dataset):
-            part = _seen(name, dataset, predict(best.potential, dataset, budget, device))
+            forces = record.folder / f"forces.{PARTS[name]}.0"
+            with force_table(forces, wanted=record.config.save_forces) as note:
+                part = _seen(name, dataset, predict(best.potential, dataset, budget, device), note)
             write_structure_errors(part.structures, record.folder / f"{name}_structures.csv")
+            if record.config.save_energies:
+                path = record.folder / f"energies.{PARTS[name]}.0"
+                write_energies(part.structures, best.potential.elements, path)
             if part.errors is not None:
                 write_report(part.errors, record.folder, name)
             parts += [own for own in _apart(part) if own.structures]
@@ -73,13 +79,14 @@ def _apart(part: Part) -> list[Part]:
     return [part._replace(structures=new), Part("replay", old, None)]
 
 
-def _seen(name: str, data: Dataset, batches: Iterator[Predicted]) -> Part:
+def _seen(name: str, data: Dataset, batches: Iterator[Predicted], note: Callable[[Predicted, Dataset], None]) -> Part:
     """What is kept of the predictions, batch by batch; of the training part, which may be large, no single numbers."""
     structures: list[StructureError] = []
 
     def watched() -> Iterator[Predicted]:
         for seen in batches:
             structures.extend(structure_errors(seen, data))
+            note(seen, data)
             yield seen
 
     if name != "training":

@@ -132,6 +132,8 @@ TRAINING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "n_early_stopping": (PATIENT, {"n_early_stopping": 1}),
     "data_parallel": ({}, {"data_parallel": True}),
     "device": ({}, {"device": "cuda"}),
+    "save_energies": ({}, {"save_energies": True}),
+    "save_forces": ({}, {"save_forces": True}),
     "output_dir": ({}, {"output_dir": "elsewhere"}),
 }
 """Fields of which the training tells."""

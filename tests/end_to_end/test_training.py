@@ -287,11 +287,11 @@ def test_committee_is_the_mean_of_members_trained_on_one_split(config, frames):
     folder = Path(result.folder)
     structures = emt_frames(4)
     committee = load_checkpoint(folder / "best_model.safetensors").potential
-    members = [load_checkpoint(folder / f"member_{k}" / "best_model.safetensors").potential for k in (0, 1)]
+    members = [load_checkpoint(folder / f"member_{k:03d}" / "best_model.safetensors").potential for k in (0, 1)]
     forces = [predict(member, structures).forces for member in members]
     assert float((forces[0] - forces[1]).abs().max()) > 1e-3
     assert torch.allclose(predict(committee, structures).forces, (forces[0] + forces[1]) / 2, atol=1e-6)
-    splits = [(folder / f"member_{k}" / "ids_train_val_test.json").read_text() for k in (0, 1)]
+    splits = [(folder / f"member_{k:03d}" / "ids_train_val_test.json").read_text() for k in (0, 1)]
     assert splits[0] == splits[1]
     table = json.loads((folder / "validation_errors.json").read_text())
     said = next(row["mae"] for row in table if row["quantity"] == "forces" and row["by"] == "all")
@@ -449,6 +449,12 @@ def test_weight_on_a_label_nobody_has_is_an_error(config, tmp_path, absent):
     path = labelled_as(tmp_path, *({"energy", "forces", "stress"} - {absent}))
     with pytest.raises(DataError, match=rf"the loss weighs {absent}, but no training structure has any"):
         train(config(data=path))
+
+
+def test_forces_that_are_not_learned_are_told(config, caplog):
+    with caplog.at_level(logging.WARNING):
+        prepare(config(loss={"force_weight": 0.0}))
+    assert "loss.force_weight is 0: the forces that structures are labelled with will not be learned" in caplog.text
 
 
 def test_energies_alone_are_enough(config, tmp_path):

@@ -30,15 +30,15 @@ from tests.end_to_end.test_training import (  # noqa: F401 (fixtures among them)
 
 
 def told(folder: Path | str) -> list[dict]:
-    return json.loads((Path(folder) / "committee.json").read_text())["members"]
+    return json.loads((Path(folder) / "committee_metadata.json").read_text())["members"]
 
 
 def test_members_at_once_go_on_as_one_after_another_would(config, monkeypatch):  # noqa: F811
     fields = {"committee_size": 2, "epochs": 2, "n_test": 0}
     unbroken = train(config("unbroken", **fields))
-    assert [(m["status"], m["random_seed"], m["folder"]) for m in told(unbroken.folder)] == [
-        ("completed", 123, "member_0"),
-        ("completed", 124, "member_1"),
+    assert [(m["status"], m["seed"], m["model_path"]) for m in told(unbroken.folder)] == [
+        ("completed", 123, "member_000/best_model.safetensors"),
+        ("completed", 124, "member_001/best_model.safetensors"),
     ]
     with monkeypatch.context() as patch:
         interrupt_after(patch, 4)
@@ -47,12 +47,12 @@ def test_members_at_once_go_on_as_one_after_another_would(config, monkeypatch): 
     assert [m["status"] for m in told(broken.folder)] == ["interrupted", "not begun"]
     again = train(config("broken", **fields, committee_parallel=2), resume=True)
     assert again.finished and again.best == pytest.approx(unbroken.best)
-    for name in ("member_0", "member_1"):
+    for name in ("member_000", "member_001"):
         own, theirs = Path(again.folder) / name, Path(unbroken.folder) / name
         assert timeless(history(own)) == timeless(history(theirs))
         assert all(torch.equal(value, weights(theirs)[key]) for key, value in weights(own).items())
     assert set(contents_of(again.folder)) == set(contents_of(unbroken.folder))
-    assert [m["best"]["epoch"] for m in told(again.folder)] == [m["best"]["epoch"] for m in told(unbroken.folder)]
+    assert [m["metrics"]["epoch"] for m in told(again.folder)] == [m["metrics"]["epoch"] for m in told(unbroken.folder)]
 
 
 def contents_of(folder: str) -> list[str]:
@@ -63,7 +63,7 @@ def test_a_member_that_fails_does_not_stop_the_others_and_is_gone_on_with(config
     original = members.train_one
 
     def train_one(settings, **how):
-        if settings.output_dir.endswith("member_0"):
+        if settings.output_dir.endswith("member_000"):
             raise RunawayError("the loss is nan.")
         return original(settings, **how)
 
@@ -73,7 +73,12 @@ def test_a_member_that_fails_does_not_stop_the_others_and_is_gone_on_with(config
             train(config(committee_size=2, epochs=1))
     folder = Path(config().output_dir)
     assert [m["status"] for m in told(folder)] == ["failed", "completed"]
-    assert told(folder)[0]["error"] == "the loss is nan."
+    assert told(folder)[0]["error"] == "RunawayError: the loss is nan."
+    whole = json.loads((folder / "committee_metadata.json").read_text())
+    assert [m["member_index"] for m in whole["failures"]] == [0] and whole["execution_mode"] == "sequential"
+    assert whole["committee_config"] == {"num_members": 2, "base_seed": 123, "split_seed": 123, "max_parallel": 1}
+    own = json.loads((folder / "member_001" / "summary.json").read_text())
+    assert own["model_path"] == "best_model.safetensors" and own["metrics"]["valid_energy_mae_mev_per_atom"] > 0
     assert train(config(committee_size=2, epochs=1), resume=True).finished
     assert [m["status"] for m in told(folder)] == ["completed", "completed"]
 
@@ -83,7 +88,7 @@ def test_a_member_whose_process_dies_is_an_ending_too(tmp_path):
     tell.close()
     child = members._Child(1, SimpleNamespace(exitcode=-9, join=lambda: None), said)
     endings: dict = {}
-    assert members._ended(child, [None, SimpleNamespace(output_dir="run/member_1")], endings)
+    assert members._ended(child, [None, SimpleNamespace(output_dir="run/member_001")], endings)
     assert isinstance(endings[1], CommitteeError) and "exit code -9" in str(endings[1])
 
 

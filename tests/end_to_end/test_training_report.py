@@ -37,6 +37,7 @@ def reported(tmp_path_factory):
     config = TrainConfig(
         data=(str(folder / "emt.extxyz"),), model=SMALL_MODEL, output_dir=str(folder / "run"), epochs=6, batch_size=8,
         learning_rate=0.01, loss={"force_weight": 1.0, "stress_weight": 0.1}, keep_data_order=True, device="cpu",
+        save_energies=True, save_forces=True,
     )  # fmt: skip
     train(config)
     return config, Path(config.output_dir), Reader((Path(config.output_dir) / "report.html").read_text())
@@ -45,6 +46,28 @@ def reported(tmp_path_factory):
 def lines(folder: Path, part: str) -> list[dict[str, str]]:
     with (folder / f"{part}_structures.csv").open() as file:
         return list(csv.DictReader(file))
+
+
+def test_tables_of_energies_and_forces_hold_labels_beside_predictions(reported):
+    config, folder, _ = reported
+    potential = load_checkpoint(folder / "best_model.safetensors").potential
+    data = prepare(config)
+    for part, of in (("train", data.train), ("val", data.val), ("test", data.test)):
+        energies, forces = ((folder / f"{what}.{part}.0").read_text().splitlines() for what in ("energies", "forces"))
+        assert energies[0].split()[-3:] == ["#Ni", "#Cu", "structure"] and len(energies) == 1 + len(of)
+        sample = of.samples[1]
+        atoms = [fields for fields in map(str.split, forces[1:]) if fields[0] == sample.key]
+        own = next(fields for fields in map(str.split, energies) if fields[-1] == sample.key)
+        said = predict(potential, [to_ase(sample.graph)])
+        numbers = sample.graph.numbers.tolist()
+        assert (int(own[2]), int(own[7]), int(own[8])) == (len(numbers), numbers.count(28), numbers.count(29))
+        assert float(own[0]) == pytest.approx(float(sample.targets.energy), abs=1e-7)
+        assert float(own[1]) == pytest.approx(float(said.energy), abs=1e-4)
+        assert float(own[5]) == pytest.approx((float(own[0]) - float(own[1])) / len(numbers), abs=1e-7)
+        assert [int(fields[1]) for fields in atoms] == list(range(len(numbers)))
+        found = np.array([fields[3:] for fields in atoms], float)
+        assert np.allclose(found[:, :3], sample.targets.forces, atol=1e-8)
+        assert np.allclose(found[:, 3:], said.forces, atol=1e-4)
 
 
 def test_wrong_labels_head_the_lists_of_the_worst(reported):
@@ -122,4 +145,4 @@ def test_a_committee_is_reported_as_a_whole_and_by_its_members(reported, tmp_pat
     train(config)
     text = (tmp_path / "run" / "report.html").read_text()
     assert "mean of 2 members" in text and "Learning curves" not in text
-    assert "Learning curves" in (tmp_path / "run" / "member_1" / "report.html").read_text()
+    assert "Learning curves" in (tmp_path / "run" / "member_001" / "report.html").read_text()

@@ -140,6 +140,11 @@ def test_a_committee_is_predicted_with_on_the_command_line(tmp_path, monkeypatch
     assert [row["structure"] for row in rows] == ["si.extxyz@0", "si.extxyz@1"]
     said = CliRunner().invoke(app, [*words, "--top", "1", "--out", "table.csv"])
     assert said.exit_code == 0 and "si.extxyz@1" in said.output and "si.extxyz@0" not in said.output
-    assert len((tmp_path / "table.csv").read_text().split()) == 3
+    table = [line.split(",")[:2] for line in (tmp_path / "table.csv").read_text().splitlines()]
+    assert table == [["index", "structure"], ["1", "si.extxyz@1"], ["0", "si.extxyz@0"]]  # the worst first
+    worst = max(rows, key=lambda row: row["energy_std_per_atom"])["structure"]
+    said = CliRunner().invoke(app, [*words, "--top", "1", "--by", "energy"])
+    assert said.exit_code == 0 and worst in said.output
+    assert CliRunner().invoke(app, [*words, "--by", "stress"]).exit_code == 2
     again = CliRunner().invoke(app, [*words, "--out", "table.csv"])
     assert again.exit_code == 2 and "exists already" in again.output
