@@ -19,6 +19,9 @@ from torch import nn
 from alignn_ff import testing
 from alignn_ff.models import Potential, Sum, build
 from alignn_ff.models.legacy import LegacyGradient, LegacyPenalty, LegacyZBL
+from alignn_ff.pretrained.ealignn import as_invariant
+from alignn_ff.pretrained.generations import complete
+from alignn_ff.pretrained.upstream import describe
 
 GPA = 160.21766208  # upstream's
 SIZES = {
@@ -158,6 +161,18 @@ def test_gradient_multipliers_scale_forces_and_stress_alone():
         assert np.array_equal(one[0], other[0])
         assert np.allclose(other[1], -2.0 * counts[:, None] * one[1], rtol=1e-12)
         assert np.allclose(other[2], -2.0 * np.array([len(a) for a in structures])[:, None, None] * one[2], rtol=1e-9)
+
+
+def test_g9_ealignn_with_true_vectors():
+    """Upstream's ealignn adds integer translations to Å. With true vectors it is upstream's alignn_atomwise on edges up
+    to inner_cutoff, whose numbers these are: torch_graph, cutoff 4, the same weights."""
+    top = {"atom_features": "cgcnn", "neighbor_strategy": "k-nearest", "cutoff": 8.0, "use_canonize": True}
+    model = complete({"name": "ealignn_atomwise", "inner_cutoff": 4.0, "use_penalty": False, **SIZES})
+    described = describe(as_invariant({**top, "max_neighbors": 12, "model": model}))
+    energy, forces, stress = predict(network(**{**described, "elements": ["Na", "Cl"]}), salt())
+    assert energy == pytest.approx([-0.3478756734], abs=DIGITS)
+    assert np.allclose(forces[0], [0.014747236984, -0.002031716262, -0.000933247045], rtol=0, atol=1e-12)
+    assert np.allclose(np.diag(stress[0]), [0.0146395248, 0.0193063019, -0.0387441156], rtol=0, atol=DIGITS)
 
 
 def test_g10_bessel_and_fourier_functions():

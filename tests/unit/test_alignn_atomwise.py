@@ -116,6 +116,14 @@ def test_forces_miss_the_angles_where_upstream_fixed_them():
     assert float((one.forces - other.forces).abs().max()) > 0.01 * float(one.forces.abs().max())
 
 
+def test_every_strategy_is_the_same_complete_graph_in_sound_mode():
+    names = ("pure_torch", "torch_graph", "fast_graph", "radius_graph", "radius_graph_jarvis")
+    found = [testing.predict(model(neighbor_strategy=name), [SMALL["slab"]()]).forces for name in names]
+    assert all(torch.equal(forces, found[0]) for forces in found) and float(found[0].abs().max()) > 1e-3
+    with pytest.raises(ConfigError, match="sound mode takes every neighbour"):
+        model(neighbor_strategy="k-nearest", max_neighbors=12)
+
+
 def test_legacy_claims_nothing_and_jumps_at_its_cutoffs():
     potential, pair = legacy(), Atoms("CuNi", positions=[[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
     assert not potential.claims and potential.receptive_field < float("inf")

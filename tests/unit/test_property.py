@@ -328,8 +328,17 @@ def errors(path: Path, part: str = "test") -> dict[str, float]:
     return json.loads((path / "run" / f"{part}_errors.json").read_text())
 
 
+def published(name: str, data: Path) -> PropertyTrainConfig:
+    """A config of `configs/` on generated compounds, the network smaller and the learning quicker."""
+    sizes = [f"model.{field}={value}" for field, value in SIZES.items() if "cutoff" not in field]
+    fit = ["epochs=30", "batch_size=8", "learning_rate=0.02", "train_ratio=0.7", "val_ratio=0.15", "test_ratio=0.15"]
+    place = [f"data={data}", f"output_dir={data / 'run'}", "device=cpu"]
+    return load_property_config(Path(__file__).parents[2] / "configs" / f"{name}.yaml", [*sizes, *fit, *place])
+
+
 def test_formation_energies_are_learnt(tmp_path):
-    config = settings(write_json(tmp_path, compounds(60)), unit="eV/atom")
+    rows = write_json(tmp_path, compounds(60), "formation_energy_peratom")
+    config = published("property_formation_energy", rows)
     result = train_property(config)
     found = errors(tmp_path)
     assert result.finished and 3 * found["mae"] < found["baseline_mae"]
@@ -349,16 +358,24 @@ def test_formation_energies_are_learnt(tmp_path):
 
 def test_classes_and_several_values_are_learnt(tmp_path):
     rows = compounds(60, seed=1)
-    neighbours = [(atoms, 8.0 if abs(atoms.cell.angles()[0] - 90) < 1 else 6.0) for atoms, _ in rows]
-    classes = {"classification_threshold": 7.0, "model": {"classification": True}}
-    config = settings(write_json(tmp_path, neighbours), **classes)
-    train_property(config)
+    gaps = [(atoms, 0.0 if set(atoms.symbols) & {"Cu", "Ni"} else 2.0) for atoms, _ in rows]
+    train_property(published("property_metal", write_json(tmp_path, gaps, "optb88vdw_bandgap")))
     found = errors(tmp_path)
-    assert found["accuracy"] >= 0.85 and found["roc_auc"] > 0.9
+    assert 3 * (1 - found["accuracy"]) <= 1 - found["baseline_accuracy"] and found["roc_auc"] > 0.9
     several = [(atoms, [label, atoms.get_volume()]) for atoms, label in rows]
-    train_property(settings(write_json(tmp_path, several), model={"output_features": 2}), overwrite=True)
+    train_property(published("property_moduli", write_json(tmp_path, several, "moduli")), overwrite=True)
     found = errors(tmp_path)
     assert 3 * found["mae"] < found["baseline_mae"]
+
+
+def test_values_many_of_which_are_zero_are_learnt(tmp_path):
+    rows = [(a, 0.0 if "Cl" in a.symbols else float(np.exp(-label))) for a, label in compounds(60, seed=3)]
+    train_property(settings(write_json(tmp_path, rows), model={"zero_inflated": True}))
+    found = errors(tmp_path)
+    assert 3 * found["mae"] < found["baseline_mae"]
+    zeros = [atoms for atoms, value in rows if not value][:8]
+    said = predict_property(tmp_path / "run" / "best_model.safetensors", zeros, device="cpu")
+    assert said.min() >= 0.0 and np.median(said) < 0.1 * found["baseline_mae"]
 
 
 def test_counts_are_learnt(tmp_path):
