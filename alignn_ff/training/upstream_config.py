@@ -50,12 +50,14 @@ _ONE_MODEL_VALUE: dict[str, tuple[tuple[Any, ...], str]] = {
     "stress_multiplier": ((1,), "stress is the derivative of the energy, without a factor"),
     "add_reverse_forces": ((True,), "forces act on both atoms of an edge"),
     "batch_stress": ((True,), "stress is that of each structure"),
+    "mlp_first": ((True,), "the energy is the sum of what the network reads off each atom"),
     "zbl_cutoff": ((0.9,), "the ZBL core ends where the covalent radii touch"),
 }
 
 _MODEL_WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "penalty_factor": (None, "a ZBL core, which has no such constant, keeps atoms apart"),
     "penalty_threshold": (None, "a ZBL core, which has no such constant, keeps atoms apart"),
+    "remove_torque": (None, "forces are the gradient of an energy that no rotation changes: they have no torque"),
     "energy_mult_natoms": (None, "the energy of a structure is the sum over its atoms in any case"),
 }
 

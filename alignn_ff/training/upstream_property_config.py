@@ -73,6 +73,8 @@ _ATOMWISE_WITHOUT_EFFECT: dict[str, tuple[Any, str]] = {
     "lg_on_fly": (True, _NO_FORCES),
     "batch_stress": (True, _NO_FORCES),
     "include_pos_deriv": (False, _NO_FORCES),
+    "mlp_first": (True, "a property is read off the mean of the atoms' features"),
+    "remove_torque": (True, _NO_FORCES),
     "use_zbl": (None, _NO_REPULSION),
     "zbl_cutoff": (0.9, _NO_REPULSION),
     "use_penalty": (True, _NO_REPULSION),

@@ -43,6 +43,7 @@ MODEL = {
     "multiply_cutoff": False, "use_penalty": True, "extra_features": 0, "exponent": 5, "penalty_factor": 0.1,
     "penalty_threshold": 1, "additional_output_features": 0, "additional_output_weight": 0, "use_zbl": None,
     "zbl_cutoff": 0.9, "conv_type": "alignn", "num_heads": 1, "lighten_edges": False, "backtracking": True,
+    "mlp_first": True, "remove_torque": True,
 }  # fmt: skip
 """Every field of its force fields' model."""
 
