@@ -27,7 +27,7 @@ from rich.table import Table
 
 from alignn_ff.data.dataset import Budget, Dataset
 from alignn_ff.data.overview import composition
-from alignn_ff.data.sources import Keys, Sample
+from alignn_ff.data.sources import Keys, Sample, read_all
 from alignn_ff.data.split import Split, load_split
 from alignn_ff.device import choose_device
 from alignn_ff.errors import ConfigError, DataError
@@ -35,7 +35,7 @@ from alignn_ff.models.base import check_elements
 from alignn_ff.pretrained import load_potential
 from alignn_ff.reports.figure import log_scale, panels, save_figure
 from alignn_ff.training.metrics import Errors, collect, predict
-from alignn_ff.training.prepare import labelled
+from alignn_ff.training.prepare import remarked
 from alignn_ff.training.report import QUANTITIES
 from benchmarks.command import end_well, write_json
 from benchmarks.families import FAMILIES, families_of
@@ -64,7 +64,7 @@ def held_out(data: Path, split: Path | None, part: str, window_ev: float = math.
     Raises:
         DataError: unreadable data or split, or nothing in that part.
     """
-    by_kind = [labelled([data], Keys(group=kind)) for kind in KINDS]
+    by_kind = [remarked(read_all([data], Keys(group=kind))) for kind in KINDS]
     groups = [SEPARATOR.join(sample.group for sample in of_one) for of_one in zip(*by_kind, strict=True)]
     samples = [sample._replace(group=group) for sample, group in zip(by_kind[0], groups, strict=True)]
     if split is None:
