@@ -87,9 +87,12 @@ def force_constants(
         folder: where `displaced.extxyz` grows cell by cell, the perfect supercell first; None writes nothing.
         relax: of the job, which knows the forces that an earlier run of it computed; one that forgets unless given.
     Raises:
+        ConfigError: a supercell of one atom.
         RunawayError: energy or forces not finite.
     """
     phonon = to_phonopy(crystal, matrix, settings.symprec)
+    if len(phonon.supercell) < 2:
+        raise ConfigError("a supercell of one atom moves as a whole and has no vibrations; a larger one was expected.")
     phonon.generate_displacements(distance=settings.displacement_a)
     cells = [from_phonopy(each, crystal) for each in (phonon.supercell, *phonon.supercells_with_displacements)]
     forces = displaced_forces(cells, relax or Relaxer(crystal.calc), folder=folder, progress=progress)

@@ -126,7 +126,8 @@ def test_molecules_are_refused_in_one_paragraph(command, tmp_path, monkeypatch):
     [
         (("elastic", "--strain-percent", "9"), "at most 5 %"),
         (("phonons", "--supercell", "2,2,2", "--range-a", "4"), "supercell is given"),
-        (("phonons", "--born-file", "BORN", "--supercell", "1,1,1", "--no-relax"), "born_file BORN cannot be read"),
+        (("phonons", "--born-file", "BORN", "--supercell", "2,2,2", "--no-relax"), "born_file BORN cannot be read"),
+        (("phonons", "--supercell", "1,1,1", "--no-relax"), "a supercell of one atom moves as a whole"),
         (("qha", "--points-above", "1"), "make 4 volumes"),
     ],
 )
