@@ -141,13 +141,14 @@ def show(student: Student) -> None:
     table = Table(title=f"{student.name}: mean absolute error" + _size(student))
     table.add_column("by")
     table.add_column("of")
-    for quantity, (_, _, _, unit) in QUANTITIES.items():
+    scored = {row["quantity"]: row["unit"] for row in student.rows}
+    for quantity, unit in scored.items():
         table.add_column(f"{quantity}, {unit}", justify="right")
         table.add_column("values", justify="right")
     found = {(row["by"], row["of"], row["quantity"]): row for row in student.rows}
     for by, of in dict.fromkeys((row["by"], row["of"]) for row in student.rows):
         cells = []
-        for quantity in QUANTITIES:
+        for quantity in scored:
             row = found.get((by, of, quantity))
             cells += ["", ""] if row is None else [f"{row['mae']:.3g}", str(row["count"])]
         table.add_row(by, of, *cells)

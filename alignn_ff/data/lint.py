@@ -32,11 +32,11 @@ def stress_unit_warning(samples: Sequence[Sample]) -> str | None:
 
 
 def zero_stresses(samples: Sequence[Sample]) -> list[str]:
-    """Keys of structures whose stress label is exactly zero for several atoms: never a computed one."""
+    """Keys of structures whose stress label is exactly zero though forces act: never a computed one."""
     return [
         s.key
         for s in samples
-        if len(s.graph.numbers) > 1 and not s.targets.stress.any()  # missing ones are NaN, which any() takes for true
+        if not s.targets.stress.any() and torch.nan_to_num(s.targets.forces).any()  # any() takes NaN, missing, for true
     ]
 
 
@@ -46,8 +46,8 @@ def zero_stress_warning(samples: Sequence[Sample]) -> str | None:
     if not found:
         return None
     return (
-        f"stress labels of {len(found)} of {len(samples)} structures are exactly zero: placeholders, most likely, that "
-        "training would take for true. Remove them from the data, or set `stress_weight: 0`."
+        f"stress labels of {len(found)} of {len(samples)} structures are exactly zero where forces are not: "
+        "placeholders that training would take for true. Remove them from the data, or set `stress_weight: 0`."
     )
 
 

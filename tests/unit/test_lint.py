@@ -47,10 +47,11 @@ def test_absent_stress_is_no_reason_to_warn():
 
 
 def test_stress_of_exactly_zero_is_a_placeholder():
-    graph = from_ase(SMALL["alloy"]())
-    sound, missing = ([one._replace(graph=graph) for one in samples(stress, 1.0, 3)] for stress in (0.05, torch.nan))
-    assert zero_stress_warning([*sound, *missing]) is None
-    zero = sound[1]._replace(targets=sound[1].targets._replace(stress=torch.zeros((1, 3, 3)).double()), key="placed")
+    sound, missing = samples(0.05, 1.0, 3), samples(torch.nan, 1.0, 3)
+    without = sound[1].targets._replace(stress=torch.zeros((1, 3, 3)).double())  # no forces either: atoms far apart
+    assert zero_stress_warning([*sound, *missing, sound[1]._replace(targets=without)]) is None
+    forces = torch.tensor([[0.1, 0.0, 0.0]], dtype=torch.float64)
+    zero = sound[1]._replace(targets=without._replace(forces=forces), key="placed")
     assert zero_stresses([*sound, zero, *missing]) == ["placed"]
     warning = zero_stress_warning([*sound, zero])
     assert "of 1 of 4 structures" in warning and "stress_weight: 0" in warning
