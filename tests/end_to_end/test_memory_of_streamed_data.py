@@ -80,7 +80,8 @@ def evaluate_command(data: Path, folder: Path) -> list[str]:
         write_data(small, 200)
         peak_mib(1e12, *train_command(small, folder))
         (folder / "run").rename(model)
-    return ["evaluate", str(model / "best_model.safetensors"), str(data), "--out", str(folder / "found"), "--overwrite"]
+    how = ["--out", str(folder / "found"), "--overwrite", "--batch-edges", "20000"]  # batches of one size in both cases
+    return ["evaluate", str(model / "best_model.safetensors"), str(data), *how]
 
 
 @pytest.mark.parametrize("command", [train_command, property_command, evaluate_command])
