@@ -75,7 +75,7 @@ class Steering(Strict):
     use_amp: bool = Field(
         default=False,
         description="multiply matrices of training in bfloat16 (autocast), whose rounding adds noise to what is "
-        "learned from: about 1 meV/atom and 5 meV/Å in the embedded models; validation is as exact as ever",
+        "learned from: 1 to 15 meV/atom and 5 meV/Å in the embedded models; validation is as exact as ever",
     )
     gpu_memory_fraction: float | None = Field(
         default=None, gt=0, le=1, description="share of the memory of the GPU that this process may take"
