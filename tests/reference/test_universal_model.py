@@ -90,6 +90,18 @@ def test_pairs_of_atoms_repel_at_half_a_bond(potential):
         assert energies[0] > energies[1] > energies[2], symbol
 
 
+def test_no_pair_of_atoms_falls_into_a_hole(potential):
+    """No bond is as strong as 15 eV; weights that were never shown close pairs gave up to 94 below 0.6 of one."""
+    shares = np.arange(0.7, 0.3, -0.02)
+    for symbol in potential.elements:
+        bond = 2 * COVALENT_RADII[SYMBOLS.index(symbol) - 1]
+        pair = [Atoms(f"{symbol}2", positions=[[0, 0, 0], [0, 0, x * bond]]) for x in (*shares, 3.0)]
+        energies = testing.predict(potential, pair, want=Want.ENERGY).energy.numpy()
+        fallen = (energies - energies[-1])[:-1]
+        within_reach = np.maximum.accumulate(fallen) < 10.0  # of atoms that approach with 10 eV
+        assert (fallen[within_reach] > -15.0).all(), symbol
+
+
 @pytest.mark.parametrize("formula", PBE)
 def test_lattice_constants_are_those_of_pbe(formula):
     structure, expected = PBE[formula]
