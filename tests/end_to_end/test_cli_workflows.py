@@ -60,7 +60,7 @@ def test_relax_writes_prints_and_sums_up(copper, tmp_path):
     assert summary["inputs"]["settings"]["pressure_gpa"] == 2.0
     assert summary["inputs"]["settings"]["optimizer"] == "FIRE"  # resolved defaults are there too
     assert summary["model"] == {"model": "ase:emt", "class": "ase.calculators.emt.EMT", "sha256": None}
-    assert {"alignn_ff", "ase", "numpy", "torch", "python"} == set(summary["versions"])
+    assert {"alignn_ff", "ase", "numpy", "torch", "phonopy", "phono3py", "python"} == set(summary["versions"])
     assert summary["wall_time_s"] > 0 and summary["warnings"] == []
     relaxed = read(folder / "relaxed.extxyz")
     relaxed.calc = EMT()

@@ -35,8 +35,8 @@ WALK: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"extra_features_key": "second"},
     ),
     "classification_threshold": (
-        {"model": {"classification": True}, "classification_threshold": -0.9},
-        {"classification_threshold": -1.1},
+        {"model": {"classification": True}, "classification_threshold": -1.7},
+        {"classification_threshold": -2.05},
     ),
     "target_multiplication_factor": ({}, {"target_multiplication_factor": 2.0}),
     "n_train": ({}, {"n_train": 9}),
@@ -135,7 +135,8 @@ def test_each_field_changes_what_comes_out_or_is_refused(folder, monkeypatch, tm
         model = load_property_checkpoint(work / made / "best_model.safetensors").model
         names = sorted(str(path.relative_to(work)) for path in work.rglob("*") if "tfevents" not in path.name)
         values = {key: (str(t.dtype), t.tolist()) for key, t in model.state_dict().items()}
-        said.append(((work / made / "history.jsonl").read_text(), values, model.predicts, names))
+        told = [(work / made / name).read_text() for name in ("history.jsonl", "ids_train_val_test.json")]
+        said.append((told, values, model.predicts, names))
     assert not isinstance(said[0], str), said[0]
     assert said[0] != said[1]
 
