@@ -34,6 +34,7 @@ _PUBLIC = {
     "run_phonons": "alignn_ff.workflows.phonons",
     "run_qha": "alignn_ff.workflows.qha",
     "run_relax": "alignn_ff.workflows.relax",
+    "run_relax_many": "alignn_ff.workflows.relax",
     "run_surface": "alignn_ff.workflows.surface",
     "run_vacancy": "alignn_ff.workflows.vacancy",
     "train": "alignn_ff.training",

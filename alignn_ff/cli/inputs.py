@@ -32,8 +32,8 @@ class Task(NamedTuple):
     """What the folder of the results is called after."""
     options: dict[str, Any]
     """What the summary says it was given."""
-    load: Callable[[], Loaded]
-    """Read and make it."""
+    load: Callable[..., Loaded]
+    """Read and make it; those of `EachStructure` take a calculator, and where it comes from, to share."""
 
 
 class Inputs(Protocol):
@@ -84,10 +84,10 @@ class EachStructure(Model):
             for stem, (text, each) in zip(stems, found, strict=True)
         ]
 
-    def _load(self, found: Atoms | StructureError) -> Loaded:
+    def _load(self, found: Atoms | StructureError, made: tuple[Any, dict[str, Any]] | None = None) -> Loaded:
         if isinstance(found, StructureError):
             raise found
-        found.calc, provenance = self.calculator()
+        found.calc, provenance = made or self.calculator()
         return Loaded((found,), provenance)
 
 

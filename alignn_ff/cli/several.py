@@ -1,13 +1,13 @@
-"""Several structures, one after the other: one that fails does not keep the others from their turn."""
+"""Several structures: one that fails does not keep the others from their turn."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from alignn_ff.cli.main import BAD_INPUT, EXIT_CODES, FAILED, INTERRUPTED, NOT_CONVERGED, say
 from alignn_ff.errors import AlignnFFError, DownloadError, ModelNotFoundError, OutputWriteError
@@ -28,36 +28,61 @@ FOR_ALL = (ModelNotFoundError, DownloadError, OutputWriteError)
 TABLE = "results.csv"
 
 
-def run_each(jobs: Sequence[Job], do: Callable[[Job], WorkflowResult], *, table: Path | None) -> int:
-    """Do every job, say how they went, and give the gravest exit code.
+Ending: TypeAlias = WorkflowResult | AlignnFFError
+"""Of a job: its result, or why there is none."""
+
+
+def see_off(
+    jobs: Sequence[Job],
+    endings: Iterable[tuple[int, Ending]],
+    show: Callable[[Job, WorkflowResult], None],
+    *,
+    table: Path | None,
+) -> int:
+    """Await the endings of jobs, say how they went in the order of the jobs, and give the gravest exit code.
 
     Args:
+        endings: with the places of the jobs, as they come; there are none of jobs that Ctrl-C kept from any result.
         table: folder of a table of all results, which is replaced after each; None writes none.
     """
     rows: list[dict[str, Any]] = []
-    for job in jobs:
-        rows.append({"structure": job.task.options["structure"], "folder": str(job.folder)} | _ending(job, do))
+    for place, ending in _in_order(endings):
+        job = jobs[place]
+        rows.append({"structure": job.task.options["structure"], "folder": str(job.folder)} | _row(ending))
+        if isinstance(ending, AlignnFFError):
+            say(f"error: {job.task.options['structure']}: {ending}", style="red")
+        else:
+            show(job, ending)
         if table is not None:
             write_text(prepare_folder(table, reuse=True) / TABLE, _csv(rows))
-        if rows[-1]["outcome"] == "interrupted":
-            break
     outcomes = Counter(row["outcome"] for row in rows)
+    if len(rows) < len(jobs):
+        outcomes["interrupted"] += len(jobs) - len(rows)
     say(f"{len(jobs)} structures: " + ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()))
     codes = {EXIT_CODES.get(outcome, BAD_INPUT) for outcome in outcomes}
     return next(code for code in GRAVEST_FIRST if code in codes)
 
 
-def _ending(job: Job, do: Callable[[Job], WorkflowResult]) -> dict[str, Any]:
+def _in_order(endings: Iterable[tuple[int, Ending]]) -> Iterator[tuple[int, Ending]]:
+    """Endings by their places, each as soon as those before it are there; after the last of all, whatever is left."""
+    held: dict[int, Ending] = {}
+    following = 0
+    for place, ending in endings:
+        if isinstance(ending, FOR_ALL):
+            raise ending
+        held[place] = ending
+        while following in held:
+            yield following, held.pop(following)
+            following += 1
+    yield from sorted(held.items(), key=lambda item: item[0])
+
+
+def _row(ending: Ending) -> dict[str, Any]:
     """Outcome and numbers of a job, or why it was refused."""
-    try:
-        result = do(job)
-    except FOR_ALL:
-        raise
-    except AlignnFFError as error:
-        say(f"error: {job.task.options['structure']}: {error}", style="red")
-        return {"outcome": REFUSED, "error": str(error)}
-    numbers = {key: value for key, value in result.to_dict().items() if isinstance(value, (bool, int, float, str))}
-    return {"outcome": result.outcome} | numbers
+    if isinstance(ending, AlignnFFError):
+        return {"outcome": REFUSED, "error": str(ending)}
+    numbers = {key: value for key, value in ending.to_dict().items() if isinstance(value, (bool, int, float, str))}
+    return {"outcome": ending.outcome} | numbers
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:

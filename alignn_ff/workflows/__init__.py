@@ -27,3 +27,6 @@ WORKFLOWS = {
     "benchmark": "alignn_ff.workflows.benchmark:run_benchmark",
 }
 """Name -> "module:function"; the first line of the module's docstring is the help of the command."""
+
+WALKS = {"relax": "alignn_ff.workflows.relax:relaxing"}
+"""Name -> "module:function" of those that go in lockstep, in pieces: see `lockstep.Walk`."""

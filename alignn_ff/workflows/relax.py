@@ -5,17 +5,17 @@ alignn-ff relax si.cif --pressure 10 --fix-symmetry
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 from ase import Atoms
 from numpy.typing import NDArray
 
-from alignn_ff.errors import ConfigError
+from alignn_ff.errors import AlignnFFError, ConfigError
 from alignn_ff.progress import track
 from alignn_ff.workflows.cell import (
     CELL_ONLY,
@@ -35,11 +35,9 @@ from alignn_ff.workflows.frames import (
     snapshot,
     working_copy,
 )
-from alignn_ff.workflows.result import Outcome, Table, WorkflowResult, quantity
+from alignn_ff.workflows.lockstep import Walk, alone, in_lockstep, shared_calculator
+from alignn_ff.workflows.relax_result import RelaxResult
 from alignn_ff.workflows.settings import reject_unused, setting, validate
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 OPTIMIZERS = {
     "FIRE": "ase.optimize:FIRE",
@@ -100,62 +98,6 @@ CONVERGED = "forces below fmax"
 RELAX_DEFAULTS = RelaxSettings()
 
 
-@dataclass(frozen=True)
-class RelaxResult(WorkflowResult):
-    """A relaxed structure. `atoms` and `initial` carry energy, forces and stress as stored results.
-
-    `max_force_ev_per_a` obeys constraints; `max_stress_gpa` is the largest component of stress + pressure among
-    the strains that may change (all of them where the cell stays), so zero at the target, and None where there
-    is no stress. `reason` says why the steps ended, and which forces were left where they ended too early.
-    `history` has the columns step, energy_ev, max_force_ev_per_a and, where the cell was relaxed, max_stress_gpa and
-    volume_a3.
-    """
-
-    initial: Atoms
-    settings: RelaxSettings
-    history: Table
-    cell: str = quantity("cell relaxed")
-    converged: bool = quantity("converged")
-    reason: str = quantity("stopped because")
-    steps: int = quantity("steps")
-    energy_ev: float = quantity("energy", "eV", ".6f")
-    energy_change_ev: float = quantity("energy change", "eV", "+.6f")
-    max_force_ev_per_a: float = quantity("largest force", "eV/Å", ".3g")
-    max_stress_gpa: float | None = quantity("largest stress off target", "GPa", ".3g")
-    volume_a3: float | None = quantity("volume", "Å³", ".4f")
-    volume_change_percent: float | None = quantity("volume change", "%", "+.3f")
-    space_group_before: str | None = quantity("space group before")
-    space_group_after: str | None = quantity("space group after")
-
-    name: ClassVar[str] = "relax"
-
-    @property
-    def outcome(self) -> Outcome:
-        """Whether forces converged, the steps ran out, or somebody interrupted."""
-        if self.converged:
-            return "done"
-        return "interrupted" if self.reason == "interrupted" else "not converged"
-
-    @property
-    def trajectory(self) -> str:
-        """Every step."""
-        return TextFrames.name
-
-    def structures(self) -> Mapping[str, Atoms]:
-        """The relaxed structure."""
-        return {"relaxed": self.atoms}
-
-    def tables(self) -> Mapping[str, Table]:
-        """Energy, force, stress and volume of every step."""
-        return {"convergence": self.history}
-
-    def plot(self) -> Figure:
-        """Energy, largest force and largest stress over the steps."""
-        from alignn_ff.reports.relax import relax_figure
-
-        return relax_figure(self.history, len(self.atoms), fmax=self.settings.fmax)
-
-
 def run_relax(
     atoms: Atoms,
     settings: RelaxSettings = RELAX_DEFAULTS,
@@ -164,6 +106,8 @@ def run_relax(
     progress: bool = False,
 ) -> RelaxResult:
     """Relax a copy of `atoms` with its calculator; constraints on the atoms hold.
+
+    `run_relax_many` relaxes several, faster.
 
     Args:
         atoms: with a calculator; left as it is.
@@ -176,13 +120,56 @@ def run_relax(
         StructureError: no atoms or positions that are not finite.
         RunawayError: energy or forces not finite, or the cell flew apart; the last good frame was kept.
     """
+    return alone(relaxing(atoms, settings, folder=folder, progress=progress))
+
+
+def run_relax_many(
+    structures: Sequence[Atoms],
+    settings: RelaxSettings = RELAX_DEFAULTS,
+    *,
+    folders: Sequence[str | Path] | None = None,
+    progress: bool = False,
+) -> list[RelaxResult | AlignnFFError | None]:
+    """Relax copies of `structures`, each as `run_relax` does; what their calculator evaluates, it evaluates of many.
+
+    That needs one calculator for all, with a method `evaluate(list of Atoms) -> list of results`, such as
+    `AlignnFFCalculator` has. With others, the structures are relaxed one after the other. (An optimizer that searches
+    along lines has each point of a search evaluated alone.)
+
+    Args:
+        structures: each with a calculator; left as they are.
+        folders: as `folder` of `run_relax`, one a structure; None writes nothing.
+        progress: draw a bar on standard error.
+    Returns:
+        For each structure its result, or the error that ended its relaxation and no other, as `run_relax` raises it;
+        None for those that Ctrl-C left without a step. Others that were under way then have the reason "interrupted".
+    Raises:
+        KeyboardInterrupt: Ctrl-C, before any structure had a result.
+    """
+    calculator = shared_calculator(structures)
+    paths: Sequence[str | Path | None] = folders or [None] * len(structures)
+    walks = [
+        relaxing(atoms, settings, folder=path, progress=progress and calculator is None)
+        for atoms, path in zip(structures, paths, strict=True)
+    ]
+    endings = dict(in_lockstep(walks, calculator, what="relax", progress=progress))
+    if structures and not endings:
+        raise KeyboardInterrupt
+    return [endings.get(place) for place in range(len(structures))]
+
+
+def relaxing(
+    atoms: Atoms, settings: RelaxSettings = RELAX_DEFAULTS, *, folder: str | Path | None = None, progress: bool = False
+) -> Walk[RelaxResult]:
+    """`run_relax` in pieces, which halts wherever the structure has moved."""
     work = working_copy(atoms)
+    yield work
     cell = cell_to_relax(work, settings)
     off_target = partial(stress_off_target_gpa, settings=settings) if cell == "full" else None
     path = Convergence(work, off_target, folder)
     before = space_group(work, settings.symprec)
-    reason = _follow(work, settings, cell, path, folder=folder, progress=progress)
-    result = _result(path, settings, cell, reason, before, atoms.calc)
+    reason = yield from _follow(work, settings, cell, path, folder=folder, progress=progress)
+    result = _result(path, settings, cell, reason, before, work.calc)
     if folder is not None:
         result.save(folder)
     return result
@@ -202,25 +189,43 @@ def _follow(
     *,
     folder: str | Path | None,
     progress: bool,
-) -> str:
-    """Take the steps; the reason why they ended."""
+) -> Generator[Atoms, None, str]:
+    """Take the steps, halting after each; the reason why they ended.
+
+    They are those of `optimizer.irun`, which does not halt before it asks for the forces of a new step.
+    """
     target = moved(work, settings, cell)
     optimizer = optimizer_class(settings.optimizer)(target, logfile=None)
     with (
-        quiet_logm(),
         growing_file(folder, TextFrames.name) as trajectory,
         track("relax", settings.steps, show=progress) as advance,
     ):
         try:
-            for converged in optimizer.irun(fmax=settings.fmax, steps=settings.steps):  # noqa: B007 (the last counts)
+            for step in range(settings.steps + 1):
+                if step:
+                    _take_step(optimizer)
+                yield work
+                converged = _has_converged(optimizer, settings.fmax)
                 append_frame(trajectory, path.add(work))
-                advance(min(1, len(path.rows) - 1), note=path.note())
-            reason = CONVERGED if converged else f"step limit reached, {_left(path, target.get_forces()[len(work) :])}"
+                advance(min(1, step), note=path.note())
+                if converged:
+                    return CONVERGED
         except KeyboardInterrupt:
             if not path.rows:
                 raise
-            reason = "interrupted"
-    return reason
+            return "interrupted"
+    return f"step limit reached, {_left(path, target.get_forces()[len(work) :])}"
+
+
+@quiet_logm()
+def _take_step(optimizer: Any) -> None:
+    optimizer.step()
+    optimizer.nsteps += 1
+
+
+@quiet_logm()
+def _has_converged(optimizer: Any, fmax: float) -> bool:
+    return bool(optimizer.run(fmax=fmax, steps=0))
 
 
 def _left(path: Convergence, on_cell: NDArray) -> str:
