@@ -123,17 +123,18 @@ class Series:
         with growing_file(folder, "series.csv") as file, track(what, total, show=progress) as advance:
             append_line(file, ("defect", *Energies._fields))
             for perfect in supercells:
-                for change in changes:
-                    one, frame = self._one(perfect, change)
+                defects = [changed(perfect, change) for change in changes]
+                whole, *unrelaxed = evaluate_each([perfect, *defects], self.relax.calculator)
+                for change, start in zip(changes, unrelaxed, strict=True):
+                    one, frame = self._one(whole, start, change)
                     energies[change.label].append(one)
                     frames.append(frame)
                     append_line(file, (change.label, *one))
                     advance(note=f"{change.label}, {len(perfect)} atoms, {one.formation_energy_ev:.4f} eV")
         return energies, tuple(frames[-len(changes) :])
 
-    def _one(self, perfect: Atoms, change: Change) -> tuple[Energies, Atoms]:
-        """One defect in one supercell, and its structure."""
-        whole, unrelaxed = evaluate_each([perfect, changed(perfect, change)], self.relax.calculator)
+    def _one(self, whole: Atoms, unrelaxed: Atoms, change: Change) -> tuple[Energies, Atoms]:
+        """One defect in one supercell, both with their energies, and its structure."""
         exchanged = self._energy(change.removed) - self._energy(change.added)
         offset = exchanged - stored_energy(whole)
         frame, converged = unrelaxed, True
@@ -141,8 +142,8 @@ class Series:
             relaxed = self._relaxed(unrelaxed)
             frame, converged = relaxed.atoms, relaxed.converged
         energies = Energies(
-            supercell_atoms=len(perfect),
-            image_distance_a=image_distance_a(perfect),
+            supercell_atoms=len(whole),
+            image_distance_a=image_distance_a(whole),
             unrelaxed_formation_energy_ev=stored_energy(unrelaxed) + offset,
             formation_energy_ev=stored_energy(frame) + offset,
             max_displacement_a=_largest_displacement_a(unrelaxed, frame),

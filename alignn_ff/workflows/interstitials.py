@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -46,6 +46,7 @@ def voids(crystal: Atoms, smallest_distance: float, symprec: float) -> list[Void
     from scipy.spatial import KDTree, Voronoi
 
     atoms, cell = _block(crystal)
+    dataset = symmetry_dataset(crystal, symprec)
     tree = KDTree(atoms)
     nearest = float(tree.query(atoms[: len(crystal)], k=2)[0][:, 1].min())
     vertices = Voronoi(atoms).vertices
@@ -57,7 +58,7 @@ def voids(crystal: Atoms, smallest_distance: float, symprec: float) -> list[Void
     for k in np.argsort(-np.round(distances, 3), kind="stable"):
         known = any(_same(orbit, vertices[k], cell).any() for orbit in kept)
         if distances[k] >= smallest_distance * nearest and not known:
-            kept.append(_orbit(vertices[k], crystal, symprec, cell))
+            kept.append(_orbit(vertices[k], crystal, dataset, cell))
             place = np.round(crystal.cell.scaled_positions(vertices[k]), 6) % 1.0
             found.append(Void((place[0], place[1], place[2]), float(distances[k]), len(kept[-1])))
     return found
@@ -71,9 +72,8 @@ def _block(crystal: Atoms) -> tuple[NDArray, NDArray]:
     return (shifts[:, None] + own[None]).reshape(-1, 3) @ cell, cell
 
 
-def _orbit(place: NDArray, crystal: Atoms, symprec: float, cell: NDArray) -> list[NDArray]:
-    """All places that symmetry makes of one, in Å."""
-    dataset = symmetry_dataset(crystal, symprec)
+def _orbit(place: NDArray, crystal: Atoms, dataset: Any, cell: NDArray) -> list[NDArray]:
+    """All places that the symmetry of a crystal, if it has any, makes of one, in Å."""
     if dataset is None:
         return [place]
     scaled = np.linalg.solve(crystal.cell[:].T, place)
