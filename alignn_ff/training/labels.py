@@ -128,9 +128,8 @@ def extra_features_of(samples: Sequence[Sample]) -> torch.Tensor | None:
     return torch.cat(told) if told else None
 
 
-def warn_of_constant_features(samples: Sequence[Sample]) -> None:
-    """Warn of extra features that never vary."""
-    rows = extra_features_of(samples)
+def warn_of_constant_features(rows: torch.Tensor | None) -> None:
+    """Warn of extra features [G, X] that never vary."""
     same = [] if rows is None else torch.nonzero((rows == rows[0]).all(0)).squeeze(1).tolist()
     if same:
         log.warning(

@@ -30,6 +30,7 @@ from alignn_ff.training.labels import (
     check_labels,
     check_outputs,
     check_widths,
+    extra_features_of,
     keys_of,
     warn_of_constant_features,
 )
@@ -81,7 +82,7 @@ def prepare(config: TrainConfig, *, progress: bool = False) -> Prepared:
     for told in (*parts, replay):
         check_extra_features(told, config.model.get("extra_features", 0))
     if keys.extra_features:
-        warn_of_constant_features(parts[0])
+        warn_of_constant_features(extra_features_of(parts[0]))
     potential = initial_potential(parts[0], config, replay)
     if "smooth_cutoff" not in potential.claims:
         log.warning(

@@ -96,12 +96,14 @@ def prepare_property(config: PropertyTrainConfig, *, progress: bool = False) -> 
     baseline, scale = _statistics(labels[0], config)
     torch.manual_seed(config.random_seed)
     model = _model(config, parts[0], baseline, scale)
-    warn_of_constant_features(parts[0])
     for part, what in zip(parts, Split._fields, strict=True):
         for sample in part:
             check_elements(model.elements, sample.graph.numbers, f"{what} structure {sample.key}")
         check_extra_features(part, model.extra_features)
-    model.standardize_extra_features(extra_features_of(parts[0]))
+    if model.extra_features:
+        told = extra_features_of(parts[0])
+        warn_of_constant_features(told)
+        model.standardize_extra_features(told)
     connected = datasets(parts, model, config.graph_cache_mb, storage)
     train, val, test = (Part(*both) for both in zip(connected, labels, strict=True))
     files = {Path(f).name: file_sha256(f) for f in (*config.data, *config.validation_data) if Path(f).is_file()}
