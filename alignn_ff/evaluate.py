@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from alignn_ff.graph import AtomGraph, atom_counts, edge_vectors, volumes
+from alignn_ff.graph import AtomGraph, edge_vectors, structure_means, structure_sums, volumes
 from alignn_ff.models.base import Heads, Potential, check_elements
 
 
@@ -109,15 +109,10 @@ def _without_derivatives(heads: Heads, graph: AtomGraph) -> Prediction:
     """Energies are sums over the atoms of a structure, its other values are means."""
     atom_energy, atomwise, additional = (None if t is None else t.to(torch.float64) for t in heads)
     assert atom_energy is not None
-    energy = _summed(atom_energy, graph)
+    energy = structure_sums(atom_energy, graph)
     if additional is not None:
-        additional = _summed(additional, graph) / atom_counts(graph).unsqueeze(1)
+        additional = structure_means(additional, graph)
     return Prediction(energy, atom_energy, atomwise=atomwise, additional=additional)
-
-
-def _summed(values: Tensor, graph: AtomGraph) -> Tensor:
-    """Sums [G, …] over the atoms of each structure, from values [N, …]."""
-    return values.new_zeros(len(graph.cell), *values.shape[1:]).index_add(0, graph.graph_index, values)
 
 
 def _gradient(energy: Tensor, vectors: Tensor, *, differentiable: bool) -> Tensor:

@@ -77,6 +77,16 @@ def atom_counts(graph: AtomGraph) -> Tensor:
     return torch.bincount(graph.graph_index, minlength=len(graph.cell))
 
 
+def structure_sums(values: Tensor, graph: AtomGraph) -> Tensor:
+    """Sums [G, …] over the atoms of each structure, of values [N, …]."""
+    return values.new_zeros(len(graph.cell), *values.shape[1:]).index_add(0, graph.graph_index, values)
+
+
+def structure_means(values: Tensor, graph: AtomGraph) -> Tensor:
+    """Means [G, K] over the atoms of each structure, of values [N, K]."""
+    return structure_sums(values, graph) / atom_counts(graph).to(values.dtype).unsqueeze(1)
+
+
 def concat(graphs: Sequence[AtomGraph]) -> AtomGraph:
     """One graph holding all of `graphs`, in order. Angles and extra features survive only if every graph has them."""
     if len(graphs) == 1:

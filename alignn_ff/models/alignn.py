@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alignn_ff.errors import ConfigError
-from alignn_ff.graph import AtomGraph
+from alignn_ff.graph import AtomGraph, structure_means
 from alignn_ff.models.alignn_atomwise import SmoothedBases
 from alignn_ff.models.alignn_atomwise_config import CutoffFunction, TrunkConfig
-from alignn_ff.models.alignn_readout import AlignnReadout, mean_features
+from alignn_ff.models.alignn_readout import AlignnReadout
 from alignn_ff.models.alignn_trunk import GaussianBases
 from alignn_ff.models.property import Kind, PropertyModel, Scores
 
@@ -103,7 +103,7 @@ class _Property(AlignnReadout, PropertyModel):
 
     def forward(self, graph: AtomGraph, vectors: Tensor) -> Scores:
         nodes = self._nodes(graph.numbers, graph, vectors)
-        mean = mean_features(nodes, graph)
+        mean = structure_means(nodes, graph)
         value, raw = self._values(self._read(mean, self._told(graph)))
         additional = None if self.fc_additional_output is None else self.fc_additional_output(mean)
         atomwise = None if self.fc_atomwise is None else self.fc_atomwise(nodes)

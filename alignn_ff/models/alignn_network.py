@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from alignn_ff.graph import AtomGraph
+from alignn_ff.graph import AtomGraph, structure_means
 from alignn_ff.models.alignn_atomwise_config import NetworkConfig, reach
-from alignn_ff.models.alignn_readout import AlignnReadout, mean_features
+from alignn_ff.models.alignn_readout import AlignnReadout
 from alignn_ff.models.base import SYMBOLS, Heads, Potential, heads
 from alignn_ff.models.further_outputs import output_names
 
@@ -93,7 +93,7 @@ class AlignnNetwork(AlignnReadout, Potential):
         told, nodes = self._told(graph), self._nodes(graph.numbers, graph, vectors)
         if told is None:
             return self._read(nodes, None).squeeze(1), nodes
-        return self._read(mean_features(nodes, graph), told).squeeze(1)[graph.graph_index], nodes
+        return self._read(structure_means(nodes, graph), told).squeeze(1)[graph.graph_index], nodes
 
     def calibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
         self.standardize_extra_features(graph.extra_features)

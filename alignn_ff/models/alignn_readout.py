@@ -6,16 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from alignn_ff.errors import ConfigError
-from alignn_ff.graph import AtomGraph, atom_counts
+from alignn_ff.graph import AtomGraph
 from alignn_ff.models.alignn_trunk import AlignnTrunk
 from alignn_ff.models.layers.edge_gated import MLPLayer
 from alignn_ff.models.layers.mlp import Standardize
-
-
-def mean_features(features: Tensor, graph: AtomGraph) -> Tensor:
-    """Means [G, F] over the atoms of each structure, of features [N, F]."""
-    total = features.new_zeros(len(graph.cell), features.shape[1]).index_add(0, graph.graph_index, features)
-    return total / atom_counts(graph).to(features.dtype).unsqueeze(1)
 
 
 class AlignnReadout(AlignnTrunk):
