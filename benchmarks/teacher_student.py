@@ -64,7 +64,8 @@ def held_out(data: Path, split: Path | None, part: str, window_ev: float = math.
     Raises:
         DataError: unreadable data or split, or nothing in that part.
     """
-    by_kind = [remarked(read_all([data], Keys(group=kind))) for kind in KINDS]
+    by_kind = [read_all([data], Keys(group=kind)) for kind in KINDS]
+    remarked(by_kind[0])
     groups = [SEPARATOR.join(sample.group for sample in of_one) for of_one in zip(*by_kind, strict=True)]
     samples = [sample._replace(group=group) for sample, group in zip(by_kind[0], groups, strict=True)]
     if split is None:
