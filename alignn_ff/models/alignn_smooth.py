@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +15,7 @@ from alignn_ff.graph import AtomGraph
 from alignn_ff.models.base import SYMBOLS, Heads, Potential, element_index, heads
 from alignn_ff.models.elements import COVALENT_RADII, descriptors
 from alignn_ff.models.further_outputs import FurtherOutputs, output_names
+from alignn_ff.models.growth import behind_blocks, enlarged
 from alignn_ff.models.layers.density import Density
 from alignn_ff.models.layers.gated_conv import GatedConvolution
 from alignn_ff.models.layers.harmonics import spherical_harmonics
@@ -22,6 +24,9 @@ from alignn_ff.models.layers.mlp import Standardize, first_layer, mlp, readout
 from alignn_ff.models.layers.radial import BesselBasis, BondBasis
 from alignn_ff.models.ops import Spokes, slots, spokes, to_table
 from alignn_ff.schema import parse
+
+GROWING = ("gcn_layers", "hidden_features", "density_channels", "message_features")
+"""Sizes that `AlignnSmooth.grown` can raise."""
 
 
 class AlignnSmoothConfig(FurtherOutputs):
@@ -173,6 +178,7 @@ class AlignnSmooth(Potential):
 
     @torch.no_grad()
     def recalibrate(self, graph: AtomGraph, vectors: Tensor) -> None:
+        self.calibrate(graph, vectors)  # of what `grown` has added
         # Weights grow in training, and with them the features, until steps that were small no longer are.
         seen: dict[nn.Module, Tensor] = {}
         observers = [module for module in self.modules() if isinstance(module, Standardize)]
@@ -206,18 +212,33 @@ class AlignnSmooth(Potential):
         return network
 
     @torch.no_grad()
-    def deepened(self, layers: int) -> AlignnSmooth:
-        """The same function as a network of `layers` rounds: those added begin as steps of nothing, and can learn.
+    def grown(self, **sizes: int) -> AlignnSmooth:
+        """The same function as a larger network: what is added changes nothing at first, and can learn.
 
-        After Net2Net (Chen, Goodfellow, Shlens, ICLR 2016): what was learnt is kept, where more is to be learnt.
+        Args:
+            **sizes: of `GROWING`, none smaller than it is.
         """
-        settings = {**self.settings.model_dump(), "gcn_layers": layers}
+        settings = {**self.settings.model_dump(), **sizes}
         network = AlignnSmooth(self.elements, self.energy_scale.tolist(), **settings).to(self.dtype)
         for layer in list(network.layers)[len(self.layers) :]:
             assert isinstance(layer, _Layer)
             layer.begin_as_identity()
-        network.load_state_dict({**network.state_dict(), **self.state_dict()})
+        state = network.state_dict()
+        for name, learnt in self.state_dict().items():
+            state[name] = enlarged(name, learnt, state[name], self._places(name, network))
+        network.load_state_dict(state)
         return network
+
+    def _places(self, name: str, larger: AlignnSmooth) -> Tensor | None:
+        """Where the inputs of a parameter or buffer stand in that of a larger network; None for in front."""
+        layer, before, after = self.layers[0], self.settings.density_channels, larger.settings.density_channels
+        assert isinstance(layer, _Layer)
+        kinds = layer.density.outputs // before
+        if name.endswith(".angular.0.weight"):  # invariants, then the features of the centre
+            features = kinds * after + torch.arange(self.settings.hidden_features)
+            return torch.cat([behind_blocks(kinds, before, after), features])
+        of_invariants = re.fullmatch(r"layers\.\d+\.standardize\..*", name)
+        return behind_blocks(kinds, before, after) if of_invariants else None
 
     def _edges(self, graph: AtomGraph, vectors: Tensor, element: Tensor, rows: int) -> _Edges:
         distance = vectors.norm(dim=1, keepdim=True)

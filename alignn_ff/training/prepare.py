@@ -37,7 +37,7 @@ from alignn_ff.training.labels import (
 from alignn_ff.training.references import compound_energies, force_scales, least_squares_energies
 from alignn_ff.training.replay import aligned, replay_facts, replay_samples
 from alignn_ff.training.storage import datasets, storage_of, training_samples
-from alignn_ff.training.warm_start import deep_enough, origin, refitted_energies, started_core, started_network
+from alignn_ff.training.warm_start import large_enough, origin, refitted_energies, started_core, started_network
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def initial_potential(samples: Sequence[Sample], config: TrainConfig, replay: Se
     energies = _given_energies(config, samples, elements)
     if config.start_from is not None:
         scales = force_scales(samples, elements) if config.fresh_elements else None
-        network: Potential = deep_enough(started_network(config.start_from, elements, scales), config)
+        network: Potential = large_enough(started_network(config.start_from, elements, scales), config)
         energies = energies or refitted_energies(Sum([network, *_repulsion(config, elements)]), samples, replay)
     else:
         network = build({**config.model, "elements": elements, "energy_scale": force_scales(samples, elements)})

@@ -11,7 +11,7 @@ from alignn_ff.errors import ConfigError
 from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.models import Core, Potential, build
 from alignn_ff.models.alignn_network import AlignnNetwork
-from alignn_ff.models.alignn_smooth import AlignnSmooth
+from alignn_ff.models.alignn_smooth import GROWING, AlignnSmooth
 from alignn_ff.models.base import SYMBOLS
 from alignn_ff.pretrained import load_potential
 from alignn_ff.training.config import TrainConfig
@@ -22,7 +22,7 @@ from alignn_ff.training.references import least_squares_energies
 def settled(config: TrainConfig) -> TrainConfig:
     """The config with `model` as it will be: that of the potential started from, where there is one.
 
-    `model` may ask for more layers than that has: see `AlignnSmooth.deepened`.
+    `model` may ask for more layers and wider ones than that has: see `AlignnSmooth.grown`.
 
     Raises:
         ModelNotFoundError, CheckpointError, ConfigError: see `started_network`.
@@ -34,12 +34,13 @@ def settled(config: TrainConfig) -> TrainConfig:
     if "model" not in config.model_fields_set:
         return config.model_copy(update={"model": there})
     if isinstance(network, AlignnSmooth):
-        there["gcn_layers"] = max(config.model.get("gcn_layers", 1), there["gcn_layers"])
+        there |= {size: max(config.model.get(size, 0), there[size]) for size in GROWING if there[size]}
     other = [key for key, value in config.model.items() if there.get(key) != value]
     if other:
         raise ConfigError(
             f"start_from: {config.start_from} was trained with other values of {', '.join(other)} than `model` asks "
-            "for. Leave `model` out, or give it the same values; only gcn_layers of alignn_smooth may be more."
+            f"for. Leave `model` out, or give it the same values; only {', '.join(GROWING)} of alignn_smooth may be "
+            "more."
         )
     return config.model_copy(update={"model": there})
 
@@ -67,11 +68,12 @@ def started_network(
     return network.restricted(elements)
 
 
-def deep_enough(network: AlignnSmooth | AlignnNetwork, config: TrainConfig) -> AlignnSmooth | AlignnNetwork:
-    """A started network with the layers that the settled config asks for."""
-    if isinstance(network, AlignnSmooth) and config.model["gcn_layers"] > len(network.layers):
-        return network.deepened(config.model["gcn_layers"])
-    return network
+def large_enough(network: AlignnSmooth | AlignnNetwork, config: TrainConfig) -> AlignnSmooth | AlignnNetwork:
+    """A started network with the layers and widths that the settled config asks for."""
+    if not isinstance(network, AlignnSmooth):
+        return network
+    more = {size: config.model[size] for size in GROWING if config.model[size] > getattr(network.settings, size)}
+    return network.grown(**more) if more else network
 
 
 def started_core(start: str | None) -> Core | None:

@@ -330,9 +330,10 @@ def test_training_goes_on_from_a_trained_model_for_some_of_its_elements(config, 
     assert float((predict(trained.potential, copper[:2]).forces - forces[0]).abs().max()) > 1e-3
 
 
-def test_a_started_model_gains_layers_that_learn(config):
+def test_a_started_model_gains_layers_and_width_that_learn(config):
     start = str(Path(train(config("start", epochs=1)).folder) / "best_model.safetensors")
-    deeper = config(start_from=start, model={**SMALL_MODEL, "gcn_layers": 2}, epochs=1)
+    wider = {size: SMALL_MODEL[size] + 3 for size in ("hidden_features", "density_channels")}
+    deeper = config(start_from=start, model={**SMALL_MODEL, "gcn_layers": 2, **wider}, epochs=1)
     begun = prepare(settled(deeper)).potential
     forces = [predict(potential, emt_frames()[:2]).forces for potential in (load_checkpoint(start).potential, begun)]
     assert torch.allclose(*forces, atol=1e-6)

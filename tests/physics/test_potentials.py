@@ -16,6 +16,7 @@ from alignn_ff import testing
 from alignn_ff.evaluate import Want, evaluate
 from alignn_ff.graph import concat, edge_vectors
 from alignn_ff.models import Potential, Sum, build
+from alignn_ff.models.alignn_smooth import AlignnSmooth
 from alignn_ff.models.layers.mlp import Standardize
 from alignn_ff.neighbors.vesin import find
 from tests.conftest import CONFIGS, SMOOTH_CONFIGS, random_potential
@@ -247,3 +248,33 @@ def test_recalibrated_potential_computes_what_it_did_from_features_of_unit_scale
     for hook in hooks:
         hook.remove()
     assert spreads and all(float((spread - 1).abs().median()) < 0.1 for spread in spreads)
+
+
+@pytest.mark.parametrize("config", SMOOTH_CONFIGS)
+def test_grown_network_is_the_same_function_and_all_of_it_can_learn(config):
+    potential = deepcopy(random_potential(config))
+    network = next(part for part in potential.modules() if isinstance(part, AlignnSmooth))
+    before = network.settings
+    more = {"gcn_layers": before.gcn_layers + 1, "hidden_features": before.hidden_features + 5}
+    more |= {"density_channels": before.density_channels + 3}
+    if before.message_features:
+        more["message_features"] = before.message_features + 2
+    grown = network.grown(**more)
+    typical = concat([testing.build_graph(grown, build_one()) for build_one in SMALL.values()])
+    structures = [SMALL[name]() for name in ("alloy", "slab", "free_molecule")]
+    learnt = testing.predict(network, structures)
+    for _ in range(2):
+        found = testing.predict(grown, structures)
+        assert torch.allclose(learnt.energy, found.energy, rtol=CLOSE, atol=CLOSE)
+        assert torch.allclose(learnt.forces, found.forces, rtol=CLOSE, atol=CLOSE)
+        grown.recalibrate(typical, edge_vectors(typical))
+    for _ in range(3):  # what is new is heard after the first step, what only it is told after the next
+        grown.zero_grad()
+        grown(typical, edge_vectors(typical)).energy.square().sum().backward()
+        with torch.no_grad():
+            for weights in grown.parameters():
+                weights -= 1e-6 * weights.grad.sign() if weights.grad is not None else 0.0
+    deaf = ("gate_dst", "atomwise_readout", "additional_readout", "readout.2.bias")
+    for name, weights in grown.named_parameters():
+        if weights.grad is not None and not any(part in name for part in deaf):
+            assert float(weights.grad.abs().max()) > 0.0, name

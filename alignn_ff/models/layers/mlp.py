@@ -42,15 +42,12 @@ class Standardize(nn.Module):
         """Take the constants from `values` [N, F]; standardised values were `shift + factor * what they are now`.
 
         Returns:
-            factor and shift, [F] each, for the weights that follow to take up. Those of a layer that never saw data
+            factor and shift, [F] each, for the weights that follow to take up. Those of features that never saw data
             have taken up nothing yet: 1 and 0.
         """
-        mean, scale = self.mean, self.scale
-        fresh = not mean.any() and bool((scale == 1).all())
-        self._observe(values)
-        if fresh:
-            return scale, mean
-        return self.scale / scale, (self.mean - mean) / scale
+        fresh, mean, scale = self._fresh(), self.mean, self.scale
+        self.mean, self.scale = _constants(values)
+        return (self.scale / scale).where(~fresh, scale), ((self.mean - mean) / scale).where(~fresh, mean)
 
     def renew_before(self, following: nn.Linear, values: Tensor) -> None:
         """Take the constants from `values`; the first columns of the layer that follows make up for it."""
@@ -59,13 +56,20 @@ class Standardize(nn.Module):
         following.bias.add_(columns @ shift)
         columns.mul_(factor)
 
-    def _observe(self, values: Tensor) -> None:
-        self.mean = values.detach().mean(0)
-        spread = values.detach().std(0)
-        self.scale = spread + 1e-3 * spread.mean() + 1e-12  # a feature that hardly varies must not blow up
+    def _fresh(self) -> Tensor:
+        """Which features have no constants of data yet [F]."""
+        return (self.mean == 0) & (self.scale == 1)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(values - mean) / scale, [N, F]; while observing, the constants are first set from `values`."""
+        """(values - mean) / scale, [N, F]; while observing, features without constants first take them of these."""
         if self.observing and len(values) > 1:  # fewer say nothing of a spread
-            self._observe(values)
+            fresh, (mean, scale) = self._fresh(), _constants(values)
+            self.mean, self.scale = mean.where(fresh, self.mean), scale.where(fresh, self.scale)
         return (values - self.mean) / self.scale
+
+
+def _constants(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread of features [N, F], [F] each."""
+    values = values.detach()
+    spread = values.std(0)
+    return values.mean(0), spread + 1e-3 * spread.mean() + 1e-12  # a feature that hardly varies must not blow up
