@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
 from alignn_ff.training.shared_fields import Steering
+from alignn_ff.training.soap import Soap
 
 _WARMUP = 0.03
 """Share of the steps over which a cosine schedule rises to its peak."""
@@ -111,7 +112,7 @@ def _optimizer(config: Steering, model: nn.Module) -> torch.optim.Optimizer:
     how: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
     if config.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=config.momentum, **how)
-    return torch.optim.AdamW(model.parameters(), **how)
+    return (Soap if config.optimizer == "soap" else torch.optim.AdamW)(model.parameters(), **how)
 
 
 def _schedule(config: Steering, optimizer: torch.optim.Optimizer, total: int) -> lr_scheduler.LRScheduler | None:
@@ -128,7 +129,7 @@ def _schedule(config: Steering, optimizer: torch.optim.Optimizer, total: int) ->
 
 
 def _momenta(config: Steering) -> tuple[float, float]:
-    """Momentum where the rate is highest, and where it is lowest: of AdamW's first moment torch's habit."""
-    if config.optimizer == "adamw":
+    """Momentum where the rate is highest, and where it is lowest: of first moments torch's habit."""
+    if config.optimizer != "sgd":
         return 0.85, 0.95
     return max(0.0, config.momentum - _SWING), min(config.momentum + _SWING, _MOST_MOMENTUM)

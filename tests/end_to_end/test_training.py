@@ -249,11 +249,11 @@ def interrupt_after(monkeypatch, *steps: int) -> None:
     monkeypatch.setattr(loop, "step", step)
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("steering", [*({"scheduler": name} for name in SCHEDULERS), {"optimizer": "soap"}], ids=str)
 @pytest.mark.parametrize("after", [(1,), (5,), (3,), (2, 4, 7)], ids=str)
-def test_resumed_run_equals_an_unbroken_one_bit_for_bit(config, monkeypatch, scheduler, after):
+def test_resumed_run_equals_an_unbroken_one_bit_for_bit(config, monkeypatch, steering, after):
     """Three batches an epoch: within the first, within the second, at an end, and three times over."""
-    fields = {"scheduler": scheduler, "plateau_patience": 0}
+    fields = {"plateau_patience": 0, **steering}
     unbroken = train(config("unbroken", **fields))
     with monkeypatch.context() as patch:
         interrupt_after(patch, *after)
