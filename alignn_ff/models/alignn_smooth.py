@@ -66,7 +66,7 @@ class AlignnSmoothConfig(FurtherOutputs):
 
 
 class _Edges(NamedTuple):
-    """Edges as the layers see them, in the table of their receivers: senders and bases, Y_lm [N, M, S]."""
+    """Edges as the layers see them, in the tables of their receivers: senders and bases, Y_lm [P, S]."""
 
     spokes: Spokes
     harmonics: Tensor

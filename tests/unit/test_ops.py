@@ -35,9 +35,24 @@ def test_edge_sums_are_those_of_a_loop(dst):
 
 def test_every_edge_has_a_place_of_its_own():
     where = slots(torch.tensor([0, 0, 2, 2, 2]), 4)
-    assert where.rows == 4 and where.columns == 3
+    assert where.tables == ((4, 3),) and where.places == 12
     assert len(set(where.place.tolist())) == 5
-    assert (where.place // where.columns).tolist() == [0, 0, 2, 2, 2]
+    assert (where.place // 3).tolist() == [0, 0, 2, 2, 2]
+
+
+def test_atoms_that_differ_much_share_tables_that_are_nearly_full():
+    """A crowded atom must not give every other one hundreds of empty places."""
+    count = torch.tensor([300, *[3, 20, 0, 31] * 20, 150])
+    dst = torch.repeat_interleave(torch.arange(len(count)), count)
+    where = slots(dst, len(count))
+    assert len(where.tables) > 3 and sum(rows for rows, _ in where.tables) == len(count)
+    assert len(set(where.place.tolist())) == len(dst) and int(where.place.max()) < where.places < 1.5 * len(dst)
+    torch.manual_seed(1)
+    left, right = (torch.randn(len(dst), width, dtype=torch.float64) for width in (4, 3))
+    single = torch.zeros(len(count), 4, dtype=torch.float64).index_add(0, dst, left)
+    outer = torch.zeros(len(count), 4, 3, dtype=torch.float64).index_add(0, dst, left[:, :, None] * right[:, None])
+    assert torch.allclose(edge_sum(left, where), single, atol=EXACT)
+    assert torch.allclose(edge_outer_sum(left, right, where), outer, atol=EXACT)
 
 
 def test_gradients_of_gradients_pass_through():

@@ -52,10 +52,10 @@ class Density(nn.Module):
                 self.register_buffer(name, table, persistent=False)
 
     def forward(self, nodes: Tensor, edges: Spokes, harmonics: Tensor) -> Tensor:
-        """Invariants [N, outputs] from nodes [N, F], the M edges into each at most, harmonics [N, M, (L+1)²]."""
-        weight = edges.heard(self.element(nodes)) * self.radial(edges.weighted)  # [N, M, C]
+        """Invariants [N, outputs] from nodes [N, F], the edges into them in P places, harmonics [P, (L+1)²]."""
+        weight = edges.heard(self.element(nodes)) * self.radial(edges.weighted)  # [P, C]
         # With atoms inside, couplings and mixings are few large matrix products instead of many small ones.
-        density = torch.bmm(harmonics.transpose(1, 2), weight).transpose(0, 1).contiguous()  # [S, N, C]
+        density = edges.where.outer(harmonics, weight).transpose(0, 1).contiguous()  # [S, N, C]
         left, right = self._mix(density, self.mix_left), self._mix(density, self.mix_right)
         found = _per_degree(left * right, self.sizes)
         if self.body_order > 3:

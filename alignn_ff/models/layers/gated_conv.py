@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -45,13 +44,13 @@ class GatedConvolution(nn.Module):
 
     def forward(self, nodes: Tensor, edges: Spokes) -> Tensor:
         """Update of each node [N, F] from nodes [N, F] and the edges into them."""
-        value = edges.heard(self.value(nodes))  # [N, edges, message features]
+        value = edges.heard(self.value(nodes))  # [P, message features]
         if self.gate_src is not None and self.gate_dst is not None and self.gate_edge is not None:
-            gate = edges.heard(self.gate_src(nodes)) + self.gate_dst(nodes).unsqueeze(1)
+            gate = edges.heard(self.gate_src(nodes)) + edges.received(self.gate_dst(nodes))
             gate = (gate + self.gate_edge(edges.basis)).sigmoid()
-            heard = (gate * value * self.filter(edges.weighted)).sum(1)
+            heard = edges.where.total(gate * value * self.filter(edges.weighted))
         else:
             # Without a gate the filter, linear in the basis, moves out of the sum: a third of the time.
-            moments = torch.bmm(edges.weighted.transpose(1, 2), value)  # [N, K, message features]
+            moments = edges.where.outer(edges.weighted, value)  # [N, K, message features]
             heard = (moments * self.filter.weight.T).sum(1)
         return functional.silu(self.own(nodes) + self.out(self.standardize(heard)))
