@@ -14,14 +14,12 @@ from tests.conftest import random_potential
 from tests.structures import SMALL
 from tests.tolerances import FLOAT64
 
-pytestmark = pytest.mark.usefixtures("with_dgl")
-
 CONFIGS = ("atomwise", "atomwise_cutoff_function", "atomwise_node_attention", "atomwise_self_attention")
 each_potential = pytest.mark.parametrize("config", CONFIGS)
 
 
 @pytest.fixture(autouse=True)
-def by_dgl(monkeypatch) -> Iterator[None]:
+def by_dgl(with_dgl, monkeypatch) -> Iterator[None]:
     """Each test must have summed by DGL, and by nothing else."""
     made: list[ops.Links] = []
     original = ops_dgl.link
