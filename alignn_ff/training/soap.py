@@ -61,26 +61,38 @@ class Soap(torch.optim.Optimizer):
 
 
 def _learn(weights: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-    """Change one parameter in place, and what is remembered of it."""
+    """Change one parameter in place, and what is remembered of it; `mean` and `square` are told in the bases."""
     (memory, memory_of_squares), sides = group["betas"], [s for s in (-2, -1) if f"moments_{s}" in state]
     state["steps"] += 1
     for side in sides:
         state[f"moments_{side}"].lerp_(_moments(gradient, side), 1 - memory_of_squares)
         if state["steps"] == 1:
             state[f"basis_{side}"] = torch.linalg.eigh(state[f"moments_{side}"])[1].flip(-1)
-    state["mean"].lerp_(gradient, 1 - memory)
-    turned, mean = gradient, state["mean"]
-    for side in sides:
-        turned, mean = (_turned(values, state[f"basis_{side}"], side) for values in (turned, mean))
+    turned = _into(gradient, state, sides)
+    state["mean"].lerp_(turned, 1 - memory)
     state["square"].lerp_(turned.square(), 1 - memory_of_squares)
     root = (state["square"] / (1 - memory_of_squares ** state["steps"])).sqrt_()
-    move = mean / (1 - memory ** state["steps"]) / root.add_(group["eps"])
-    for side in sides:
-        move = _turned(move, state[f"basis_{side}"].mT, side)
-    weights.mul_(1 - group["lr"] * group["weight_decay"]).sub_(move, alpha=group["lr"])
+    move = state["mean"] / (1 - memory ** state["steps"]) / root.add_(group["eps"])
+    weights.mul_(1 - group["lr"] * group["weight_decay"]).sub_(_out_of(move, state, sides), alpha=group["lr"])
     if state["steps"] % group["refresh"] == 0:
+        mean = _out_of(state["mean"], state, sides)
         for side in sides:
             _refresh(state, side)
+        state["mean"] = _into(mean, state, sides)
+
+
+def _into(values: Tensor, state: dict[str, Any], sides: list[int]) -> Tensor:
+    """QᵀGP: what a gradient is in the bases."""
+    for side in sides:
+        values = _turned(values, state[f"basis_{side}"], side)
+    return values
+
+
+def _out_of(values: Tensor, state: dict[str, Any], sides: list[int]) -> Tensor:
+    """QVPᵀ: what a move told in the bases is."""
+    for side in sides:
+        values = _turned(values, state[f"basis_{side}"].mT, side)
+    return values
 
 
 def _moments(values: Tensor, side: int) -> Tensor:
