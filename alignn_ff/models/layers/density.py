@@ -32,6 +32,7 @@ class Density(nn.Module):
         body_order: 3, 4 or 5; how many atoms an invariant couples.
     """
 
+    degree_of: Tensor
     triple: Tensor
     left: Tensor
     right: Tensor
@@ -39,6 +40,8 @@ class Density(nn.Module):
     def __init__(self, features: int, edge_features: int, channels: int, degree: int, body_order: int) -> None:
         super().__init__()
         self.sizes = [2 * each + 1 for each in range(degree + 1)]
+        degree_of = torch.arange(degree + 1).repeat_interleave(torch.tensor(self.sizes))
+        self.register_buffer("degree_of", degree_of, persistent=False)
         self.body_order = body_order
         self.element = nn.Linear(features, channels)
         self.radial = nn.Linear(edge_features, channels, bias=False)
@@ -73,8 +76,7 @@ class Density(nn.Module):
         return self
 
     def _mix(self, density: Tensor, weights: Tensor) -> Tensor:
-        parts = zip(density.split(self.sizes), weights, strict=True)
-        return torch.cat([part @ mixing for part, mixing in parts])
+        return torch.bmm(density, weights.index_select(0, self.degree_of))
 
 
 def _per_degree(products: Tensor, sizes: list[int]) -> list[Tensor]:
