@@ -52,7 +52,7 @@ def default_cells(crystal: Atoms, calculator: AlignnFFCalculator) -> list[Atoms]
     settings = HarmonicSettings()
     phonon = to_phonopy(crystal, supercell_matrix(crystal, settings, calculator), settings.symprec)
     phonon.generate_displacements(distance=settings.displacement_a)
-    return [from_phonopy(cell) for cell in (phonon.supercell, *phonon.supercells_with_displacements)]
+    return [from_phonopy(cell, crystal) for cell in (phonon.supercell, *phonon.supercells_with_displacements)]
 
 
 def serial(cells: Sequence[Atoms], calculator: AlignnFFCalculator) -> NDArray:
