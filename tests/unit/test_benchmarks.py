@@ -20,7 +20,17 @@ from alignn_ff.errors import ConfigError, RunawayError
 from alignn_ff.pretrained import load_potential
 from alignn_ff.training.core import core_of
 from alignn_ff.training.metrics import Errors
-from benchmarks import crystals, equal_time, legacy_sound, md_step, nvt_stability, squeezed, teacher_student, two_lines
+from benchmarks import (
+    crystals,
+    equal_time,
+    legacy_sound,
+    md_step,
+    nvt_stability,
+    phonon_batches,
+    squeezed,
+    teacher_student,
+    two_lines,
+)
 from benchmarks.contenders import Setup, build, kind
 from benchmarks.families import FAMILIES, families_of
 from benchmarks.reference_crystals import choose_crystals, read_crystals
@@ -322,3 +332,12 @@ def test_contenders_walk_in_processes_of_their_own():
 def test_a_contender_that_cannot_take_part_says_why():
     args = md_step.parse(["--structure", "nacl216", "--threads", "1"])
     assert hire("ours:mlearn-six", args) == "element unknown"
+
+
+def test_phonon_batches_evaluates_what_phonons_would_by_default():
+    """Of copper, symmetry leaves one displacement; both ways of the benchmark agree on it."""
+    calculator = AlignnFFCalculator("mlearn-six", device="cpu", domain_check=False)
+    cells = phonon_batches.default_cells(bulk("Cu", a=3.63), calculator)
+    assert len(cells) == 2 and len(cells[0]) == len(cells[1]) > 8
+    row = phonon_batches.compare(cells, calculator, rounds=1)
+    assert row["largest_difference_ev_per_a"] < 1e-6 and row["batched_s"] > 0
