@@ -1,14 +1,18 @@
-"""What the benchmark commands share: naming contenders, writing results, ending with a clear word."""
+"""What the benchmark commands share: naming contenders or one model, writing results, ending with a clear word."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from alignn_ff import AlignnFFCalculator
 from alignn_ff.errors import AlignnFFError
 from alignn_ff.files import prepare_folder, write_text
 from benchmarks.contenders import CONTENDERS, TEACHER_VARIABLE, Setup, kind
@@ -37,6 +41,25 @@ def setup_of(args: argparse.Namespace, dtype: str = "float32") -> Setup:
     for contender in args.contender:
         kind(contender)
     return Setup(device=args.device, dtype=dtype, teacher=args.teacher)
+
+
+def add_one_model(parser: argparse.ArgumentParser, rounds: int) -> None:
+    """The options of a benchmark that compares ways to evaluate one model on the CPU."""
+    parser.add_argument("--model", help="name or file (default: the embedded model)")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
+    parser.add_argument("--out", help="JSON file to write")
+
+
+def one_model(args: argparse.Namespace, dtype: str | None = None) -> tuple[AlignnFFCalculator, dict[str, Any]]:
+    """The calculator that these options ask for, and what the results should say of it and of the machine."""
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    calculator = AlignnFFCalculator(args.model, device="cpu", dtype=dtype, domain_check=False)
+    threads, load = torch.get_num_threads(), os.getloadavg()[0]
+    name = calculator.provenance["model"]
+    print(f"{name}, {threads} threads; load of the machine before: {load:.1f}", flush=True)
+    return calculator, {"provenance": calculator.provenance, "threads": threads, "load": load}
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:

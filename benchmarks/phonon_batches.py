@@ -12,7 +12,6 @@ with one. The error is that to the same model in double precision.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,7 +26,7 @@ from alignn_ff import AlignnFFCalculator
 from alignn_ff.workflows.batch import evaluate_each
 from alignn_ff.workflows.force_constants import HarmonicSettings, from_phonopy, supercell_matrix, to_phonopy
 from alignn_ff.workflows.frames import stored_forces
-from benchmarks.command import end_well, write_json
+from benchmarks.command import add_one_model, end_well, one_model, write_json
 
 LATTICE_A, DISPLACEMENT_A = 5.469, 0.01
 """Of silicon (PBE), and that of `phonons`."""
@@ -107,17 +106,10 @@ def compare(cells: Sequence[Atoms], calculator: AlignnFFCalculator, rounds: int)
 def main() -> None:
     """Run, print the table, write it as JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="name or file (default: the embedded model)")
+    add_one_model(parser, rounds=5)
     parser.add_argument("--cells", type=int, default=24)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
-    parser.add_argument("--out", help="JSON file to write")
     args = parser.parse_args()
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    calculator = AlignnFFCalculator(args.model, device="cpu", domain_check=False)
-    threads, load = torch.get_num_threads(), os.getloadavg()[0]
-    print(f"{calculator.provenance['model']}, {threads} threads; load of the machine before: {load:.1f}")
+    calculator, stated = one_model(args)
     jobs = {f"Si, {8 * repeats**3} atoms": displaced_cells(repeats, args.cells) for repeats in REPEATS}
     jobs |= {f"{name} by default": default_cells(crystal, calculator) for name, crystal in CRYSTALS.items()}
     columns = ("cells", "serial", "1 thread", "batched", "speedup", "least", "to 1", "differ", "error")
@@ -135,7 +127,7 @@ def main() -> None:
             flush=True,
         )
     if args.out:
-        write_json(args.out, {"provenance": calculator.provenance, "threads": threads, "load": load, "rows": rows})
+        write_json(args.out, stated | {"rows": rows})
 
 
 if __name__ == "__main__":

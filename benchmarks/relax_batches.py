@@ -11,19 +11,17 @@ the machine.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.build import bulk
 
-from alignn_ff import AlignnFFCalculator, run_relax, run_relax_many
+from alignn_ff import run_relax, run_relax_many
 from alignn_ff.workflows.relax import RelaxSettings
-from benchmarks.command import end_well, write_json
+from benchmarks.command import add_one_model, end_well, one_model, write_json
 
 PROTOTYPES = (
     bulk("Cu") * (2, 1, 1),
@@ -80,17 +78,10 @@ def compare(starts: Sequence[Atoms], settings: RelaxSettings, rounds: int) -> di
 def main() -> None:
     """Run, print, write it as JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="name or file (default: the embedded model)")
+    add_one_model(parser, rounds=3)
     parser.add_argument("--crystals", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
-    parser.add_argument("--out", help="JSON file to write")
     args = parser.parse_args()
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    calculator = AlignnFFCalculator(args.model, device="cpu", dtype="float64", domain_check=False)
-    threads, load = torch.get_num_threads(), os.getloadavg()[0]
-    print(f"{calculator.provenance['model']}, {threads} threads; load of the machine before: {load:.1f}", flush=True)
+    calculator, stated = one_model(args, dtype="float64")
     starts = crystals(args.crystals)
     for atoms in starts:
         atoms.calc = calculator
@@ -102,7 +93,7 @@ def main() -> None:
     print(f"  speedup: {row['speedup']:.2f}, of least times {row['speedup_of_least_times']:.2f}")
     print(f"     same: steps {row['same_steps']}, positions within {row['largest_difference_a']:.1e} Å")
     if args.out:
-        write_json(args.out, {"provenance": calculator.provenance, "threads": threads, "load": load, **row})
+        write_json(args.out, stated | row)
 
 
 if __name__ == "__main__":
