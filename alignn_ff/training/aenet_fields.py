@@ -19,7 +19,7 @@ SAME_HERE = (
 _KEPT = "edges are kept between epochs; graph_cache_mb bounds their memory"
 OTHERWISE_HERE: dict[str, str] = {
     "iterations": "write epochs",
-    "method": "write optimizer (adamw, sgd), learning_rate (mu, lr), batch_size, weight_decay and momentum",
+    "method": "write optimizer (adamw, soap, sgd), learning_rate (mu, lr), batch_size, weight_decay and momentum",
     "testpercent": "write val_ratio, its hundredth part, and test_ratio: 0",
     "seed": "write random_seed",
     "precision": "write dtype: float32 or float64",

@@ -61,7 +61,7 @@ class Standardize(nn.Module):
         return (self.mean == 0) & (self.scale == 1)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(values - mean) / scale, [N, F]; while observing, features without constants first take them of these."""
+        """(values - mean) / scale, [N, F]; while observing, features without constants take them from `values`."""
         if self.observing and len(values) > 1:  # fewer say nothing of a spread
             fresh, (mean, scale) = self._fresh(), _constants(values)
             self.mean, self.scale = mean.where(fresh, self.mean), scale.where(fresh, self.scale)
