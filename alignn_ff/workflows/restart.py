@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.files import atomic_path, discard_drafts
+from alignn_ff.io import EXTRA_FEATURES
 
 if TYPE_CHECKING:
     from alignn_ff.workflows.md_settings import MDSettings
@@ -102,8 +103,10 @@ def _plain(state: State) -> dict[str, Any]:
 
 
 def structure_digest(atoms: Atoms) -> str:
-    """SHA-256 of all that distinguishes one start from another."""
+    """SHA-256 of all that distinguishes one start from another, what calculators are told beside positions included."""
     parts = [atoms.numbers, atoms.positions, atoms.cell[:], atoms.pbc, atoms.get_momenta(), atoms.get_masses()]
+    told = (atoms.get_initial_magnetic_moments(), atoms.get_initial_charges(), atoms.info.get(EXTRA_FEATURES, 0.0))
+    parts += [np.append(place, value) for place, value in enumerate(told) if np.any(value)]
     digest = hashlib.sha256()
     for part in parts:
         digest.update(np.ascontiguousarray(part).tobytes())

@@ -20,6 +20,7 @@ from alignn_ff import h5md
 from alignn_ff.errors import CheckpointError, ConfigError
 from alignn_ff.workflows.ensembles import ENSEMBLES
 from alignn_ff.workflows.md import MDSettings, run_md
+from alignn_ff.workflows.restart import structure_digest
 
 EVERY = {"steps": 22, "stats_every": 3, "traj_every": 2, "restart_every": 4, "timestep_fs": 4.0}
 """States at 4, 8, ..., 20 and 22; samples and frames between them, which a killed run leaves behind."""
@@ -270,6 +271,23 @@ def test_another_run_is_not_gone_on_with(tmp_path):
         with pytest.raises(ConfigError, match=message):
             run_md(atoms, how, folder=tmp_path, resume=True)
     assert (tmp_path / "thermo.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("told", ["magnetic moments", "charges", "extra features"])
+def test_what_a_calculator_is_told_beside_positions_makes_another_start(told):
+    def copper_told(values):
+        atoms = bulk("Cu", cubic=True)
+        if told == "magnetic moments":
+            atoms.set_initial_magnetic_moments(values)
+        elif told == "charges":
+            atoms.set_initial_charges(values)
+        else:
+            atoms.info["extra_features"] = values
+        return structure_digest(atoms)
+
+    seen = [copper_told(values) for values in ([0.0] * 4, [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0])]
+    assert len(set(seen)) == 3
+    assert seen[0] == structure_digest(bulk("Cu", cubic=True))
 
 
 def test_another_model_of_the_same_class_shows_in_its_forces(tmp_path):
