@@ -53,7 +53,7 @@ class AlignnFFCalculator(Calculator):
     A model trained with extra features is told those in `atoms.info["extra_features"]`; others do not look there.
 
     Args:
-        model: None for the embedded model, a name (`alignn-ff models list`), a file, or a `Potential`. A known
+        model: None for `universal`, a name (`alignn-ff models list`), a file, or a `Potential`. A known
             model that is not on this machine is downloaded, unless `ALIGNN_FF_OFFLINE` is set.
         device: "auto" (CUDA where there is one), or anything torch understands.
         dtype: "float32" or "float64"; the precision of the model file unless given.

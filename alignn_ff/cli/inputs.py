@@ -51,7 +51,7 @@ class Model:
         str | None,
         Option(
             help="Name or file of a model, or ase:NAME for a calculator of ASE.",
-            show_default="the embedded model",
+            show_default="universal",
         ),
     ] = None
     device: Annotated[str | None, Option(help="cpu, cuda or cuda:N.", show_default="auto")] = None

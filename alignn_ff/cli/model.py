@@ -29,7 +29,7 @@ def load_calculator(
     """A calculator and where it comes from.
 
     Args:
-        model: name or file of a model, `ase:<name>` for a calculator of ASE, None for the embedded model.
+        model: name or file of a model, `ase:<name>` for a calculator of ASE, None for `universal`.
         device, dtype, skin: passed on where given (skin in Å); an ASE calculator has none of them.
     Raises:
         ModelNotFoundError: nothing of that name.

@@ -14,7 +14,22 @@ from alignn_ff import AlignnFFCalculator, run_relax
 from alignn_ff.cli.main import app
 from alignn_ff.workflows.relax import RelaxSettings
 
-HOW = ("--optimizer", "BFGS", "--fmax", "0.03", "--steps", "8", "--out", "all", "--dtype", "float64", "--device", "cpu")
+HOW = (
+    "--model",
+    "mlearn-six",
+    "--optimizer",
+    "BFGS",
+    "--fmax",
+    "0.03",
+    "--steps",
+    "8",
+    "--out",
+    "all",
+    "--dtype",
+    "float64",
+    "--device",
+    "cpu",
+)
 
 
 def call(*args):
@@ -74,7 +89,7 @@ def test_results_are_those_of_each_alone_and_stand_in_order(files, calls):
     assert "5 structures: 1 not converged, 2 refused, 2 done" in done.stderr
     printed = [json.loads(line)["energy_ev"] for line in done.stdout.splitlines()]
     assert printed == [float(rows()[k]["energy_ev"]) for k in (0, 2, 4)]
-    calculator = AlignnFFCalculator(device="cpu", dtype="float64")
+    calculator = AlignnFFCalculator("mlearn-six", device="cpu", dtype="float64")
     for name, energy in zip(("si", "cu", "ge"), printed, strict=True):
         atoms = read(f"{name}.extxyz")
         atoms.calc = calculator

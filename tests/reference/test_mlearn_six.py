@@ -1,4 +1,4 @@
-"""The embedded potential keeps its promises: checksum, size, exact derivatives, and lattice constants of PBE."""
+"""The embedded potential `mlearn-six` keeps its promises: checksum, size, derivatives, lattice constants of PBE."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from alignn_ff import testing
 from alignn_ff.calculator import AlignnFFCalculator
 from alignn_ff.checkpoint import file_sha256, read_header
 from alignn_ff.evaluate import Want
-from alignn_ff.pretrained import default_model, find, load_potential
+from alignn_ff.pretrained import find, load_potential
 from alignn_ff.workflows.relax import RelaxSettings, run_relax
 from benchmarks.lattice_constants import PBE_A as PBE
 from tests.tolerances import FLOAT64
 
-ENTRY = find(default_model())
+NAME = "mlearn-six"
+ENTRY = find(NAME)
 MEGABYTE = 1024 * 1024
 
 # Relative error of a lattice constant against PBE.
@@ -25,7 +26,7 @@ WITHIN = 0.006
 
 @pytest.fixture(scope="module")
 def potential():
-    return load_potential().potential.to(torch.float64)
+    return load_potential(NAME).potential.to(torch.float64)
 
 
 def test_file_is_the_registered_one_small_and_knows_no_machine():
@@ -38,7 +39,7 @@ def test_file_is_the_registered_one_small_and_knows_no_machine():
 def test_lattice_constant_is_that_of_pbe(symbol):
     structure, expected = PBE[symbol]
     atoms = bulk(symbol, structure, a=1.02 * expected, cubic=True)
-    atoms.calc = AlignnFFCalculator(dtype="float64")
+    atoms.calc = AlignnFFCalculator(NAME, dtype="float64")
     relaxed = run_relax(atoms, RelaxSettings(fmax=1e-3, hydrostatic=True))
     assert relaxed.converged
     assert relaxed.atoms.get_volume() ** (1 / 3) == pytest.approx(expected, rel=WITHIN)
