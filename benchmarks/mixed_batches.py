@@ -71,7 +71,6 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=256)
     parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
-    args.model = args.model or "universal"
     calculator, stated = one_model(args)
     potential = calculator.potential.requires_grad_(True)
     structures = read(args.data, f":{args.frames}") if args.data else crystals(args.frames)

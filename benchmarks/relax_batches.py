@@ -2,7 +2,7 @@
 
     python -m benchmarks.relax_batches [--model NAME_OR_FILE] [--crystals 40] [--rounds 3] [--threads 2]
 
-Crystals of 2 to 8 atoms of elements that the embedded model knows, strained by a few percent and rattled, cells and
+Crystals of 2 to 8 atoms of elements that both embedded models know, strained by a few percent and rattled, cells and
 atoms relaxed by BFGS to 0.02 eV/Å or for 40 steps, in double precision, so that both ways must take the same steps. The
 ways take turns; what counts is the median of the rounds, and the least time of each way where something else runs on
 the machine.

@@ -15,20 +15,8 @@ from alignn_ff.cli.main import app
 from alignn_ff.workflows.relax import RelaxSettings
 
 HOW = (
-    "--model",
-    "mlearn-six",
-    "--optimizer",
-    "BFGS",
-    "--fmax",
-    "0.03",
-    "--steps",
-    "8",
-    "--out",
-    "all",
-    "--dtype",
-    "float64",
-    "--device",
-    "cpu",
+    *("--model", "mlearn-six", "--device", "cpu", "--dtype", "float64", "--out", "all"),
+    *("--optimizer", "BFGS", "--fmax", "0.03", "--steps", "8"),
 )
 
 

@@ -17,7 +17,7 @@ from alignn_ff.checkpoint import read_header
 from alignn_ff.evaluate import Want
 from alignn_ff.models.base import SYMBOLS
 from alignn_ff.models.elements import COVALENT_RADII
-from alignn_ff.pretrained import find, load_potential
+from alignn_ff.pretrained import default_model, find, load_potential
 from alignn_ff.workflows.relax import RelaxSettings, run_relax
 from tests.structures import SMALL, ZOO
 from tests.tolerances import FLOAT64
@@ -46,7 +46,8 @@ def potential():
     return load_potential(NAME).potential.to(torch.float64)
 
 
-def test_it_knows_89_elements_and_is_small():
+def test_it_is_the_default_knows_89_elements_and_is_small():
+    assert default_model() == NAME
     entry = find(NAME)
     header = read_header(entry.path)
     assert header["elements"] == [*SYMBOLS[1:84], *SYMBOLS[89:95]]  # H to Bi, Ac to Pu
