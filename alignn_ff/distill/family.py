@@ -20,6 +20,9 @@ the bulk modulus, here that of aluminium."""
 _LARGEST_STEP = 0.1
 """Largest change of the logarithm of the length in one step of a volume scan."""
 
+_LARGEST_SQUEEZE = 0.15
+"""Largest relative change of length of a relaxed crystal that is squeezed or widened."""
+
 _CLOSE_ENOUGH = 0.012
 """A step of the volume scan below this change of length is not worth a frame."""
 
@@ -131,16 +134,21 @@ def _relax(atoms: Atoms, labels: Labels, harvest: Harvest, tag: str, slope: floa
 
 
 def _perturb(atoms: Atoms, harvest: Harvest, rng: np.random.Generator) -> None:
-    """One perturbation: vacancy, slab, dynamics, or strain and rattle."""
+    """One perturbation: vacancy, slab, another volume, dynamics, or strain and rattle."""
     settings = harvest.settings
     draw = rng.random()
+    before_squeeze = settings.vacancy_share + settings.slab_share
+    before_md = before_squeeze + settings.squeeze_share
     if draw < settings.vacancy_share:
         large = enlarged(atoms, 6, settings.max_atoms)
         if len(large) > 1:
             harvest.add(rattled(with_vacancy(large, rng), 0.05, rng), "vacancy")
-    elif draw < settings.vacancy_share + settings.slab_share:
+    elif draw < before_squeeze:
         harvest.add(rattled(slab(atoms, settings.max_atoms, rng), 0.04, rng), "slab")
-    elif draw < settings.vacancy_share + settings.slab_share + settings.md_share:
+    elif draw < before_md:
+        factor = rng.uniform(1.0 - _LARGEST_SQUEEZE, 1.0 + _LARGEST_SQUEEZE)
+        harvest.add(rattled(strained(stretched(atoms, factor), 0.01, rng), 0.03, rng), "volume")
+    elif draw < before_md + settings.md_share:
         _run_dynamics(enlarged(atoms, 6, settings.max_atoms), harvest, rng)
     else:
         large = enlarged(atoms, int(rng.integers(1, 9)), settings.max_atoms)

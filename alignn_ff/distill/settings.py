@@ -25,6 +25,9 @@ class DistillSettings:
     perturbed: int = setting(2, "Perturbations of each relaxed crystal.", at_least=0)
     vacancy_share: float = setting(0.1, "Share of perturbations that take an atom out.", at_least=0)
     slab_share: float = setting(0.15, "Share of perturbations that cut a surface.", at_least=0)
+    squeeze_share: float = setting(
+        0.1, "Share of perturbations that squeeze or widen the crystal, by 15 % of its length at most.", at_least=0
+    )
     md_share: float = setting(
         0.03, "Share of perturbations that run molecular dynamics; the rest strains and rattles.", at_least=0
     )
@@ -38,7 +41,7 @@ class DistillSettings:
         validate(self)
         for names in (
             ("molecule_share", "disordered_share", "mixed_share"),
-            ("vacancy_share", "slab_share", "md_share"),
+            ("vacancy_share", "slab_share", "squeeze_share", "md_share"),
             ("alike_share",),
         ):
             if sum(getattr(self, name) for name in names) > 1 + 1e-9:

@@ -79,6 +79,14 @@ def test_the_volume_scan_ends_near_zero_pressure(length):
     assert relaxed.get_volume() == pytest.approx(3.59**3 / 4, rel=0.04)  # EMT copper
 
 
+def test_relaxed_crystals_are_squeezed_and_widened():
+    settings = DistillSettings(vacancy_share=0, slab_share=0, md_share=0, squeeze_share=1, perturbed=20, max_stress=1e9)
+    family = with_emt(0, settings, (("cu@0", bulk("Cu", a=3.59)),))
+    lengths = np.cbrt([frame.get_volume() for frame in family.frames[-20:]]) / np.cbrt(3.59**3 / 4)
+    assert {frame.info["tag"] for frame in family.frames[-20:]} == {"volume"}
+    assert 0.8 < lengths.min() < 0.92 and 1.08 < lengths.max() < 1.2  # 15 % about the relaxed one, and some strain
+
+
 def test_without_a_stress_there_is_one_volume():
     class NoStress(LennardJones):
         implemented_properties = ["energy", "forces"]  # noqa: RUF012
@@ -93,7 +101,14 @@ def test_without_a_stress_there_is_one_volume():
 def test_dynamics_conserves_energy():
     """The kinetic energy drawn at the start turns into potential energy, on average half of it."""
     settings = DistillSettings(
-        vacancy_share=0, slab_share=0, md_share=1, perturbed=1, md_steps=40, md_every=1, max_temperature_k=300
+        vacancy_share=0,
+        slab_share=0,
+        squeeze_share=0,
+        md_share=1,
+        perturbed=1,
+        md_steps=40,
+        md_every=1,
+        max_temperature_k=300,
     )
     family = with_emt(0, settings, (("cu@0", bulk("Cu", a=3.59).repeat((2, 2, 3))),))
     md = [frame for frame in family.frames if frame.info["tag"] == "md"]
