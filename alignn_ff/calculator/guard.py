@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-from alignn_ff.domain import Domain, Limits, outside
+from ase import Atoms
+
+from alignn_ff.domain import Domain, Finding, Limits, outside
 from alignn_ff.errors import DomainWarning
 from alignn_ff.graph import AtomGraph
 
@@ -37,11 +39,17 @@ class DomainGuard:
             self.check(graph)
 
     def check(self, graph: AtomGraph, first: int | None = None) -> None:
-        """Look at every structure of `graph`; they are called by their number, counted from `first`, where given."""
+        """Look at every structure of `graph`.
+
+        Args:
+            first: number of the first one; where given, each is called by its number and its formula, as those who
+                evaluate many at once may not count them as the caller did.
+        """
         news: dict[str, str] = {}
         for finding in outside(self.limits, graph):
             if finding.kind not in self._said:
-                where = "" if first is None else f" of structure {first + finding.structure}"
+                number = None if first is None else first + finding.structure
+                where = "" if number is None else f" of structure {number}, {_formula(graph, finding)}"
                 news.setdefault(finding.kind, f"{finding.kind}{where}: {finding.message}")
         self._said |= set(news)
         if news:
@@ -52,3 +60,8 @@ class DomainGuard:
                 DomainWarning,
                 stacklevel=3,
             )
+
+
+def _formula(graph: AtomGraph, finding: Finding) -> str:
+    numbers = graph.numbers[graph.graph_index == finding.structure]
+    return Atoms(numbers.cpu().numpy()).get_chemical_formula()

@@ -7,7 +7,8 @@ from math import gcd
 
 import numpy as np
 from ase import Atoms
-from vesin import ase_neighbor_list
+
+from alignn_ff.distill.pairs import near_pairs
 
 _REACH_A = 4.5
 _CENTRES_A = np.arange(0.75, _REACH_A, 0.5)
@@ -26,7 +27,7 @@ def fingerprint(atoms: Atoms) -> str:
     unit = gcd(*counts.tolist()) if crystal else 1
     density = round(float(np.log(atoms.get_volume() / len(atoms))), 3) if crystal else None
     key: list[object] = [atoms.pbc.tolist(), numbers.tolist(), (counts // unit).tolist(), density]
-    first, second, distances = ase_neighbor_list("ijd", atoms, _REACH_A)
+    first, second, distances = near_pairs(atoms, _REACH_A)
     gaussians = np.exp(-(((distances[:, None] - _CENTRES_A) / _WIDTH_A) ** 2))
     smooth = gaussians * np.cos(0.5 * np.pi * distances[:, None] / _REACH_A) ** 2
     for i, one in enumerate(numbers):

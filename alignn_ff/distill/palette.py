@@ -9,7 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
-from vesin import ase_neighbor_list
+
+from alignn_ff.distill.pairs import near_pairs
 
 _SEARCH_A = 6.0
 """Å; pairs farther apart than this do not say how large a structure should be."""
@@ -64,7 +65,7 @@ def mixed(atoms: Atoms, palette: Palette, rng: np.random.Generator) -> Atoms:
 
 def closeness(atoms: Atoms) -> float | None:
     """Smallest distance over the sum of covalent radii of its two atoms; None where no pair is within 6 Å."""
-    first, second, distances = ase_neighbor_list("ijd", atoms, _SEARCH_A)
+    first, second, distances = near_pairs(atoms, _SEARCH_A)
     if not len(distances):
         return None
     radii = covalent_radii[atoms.numbers]

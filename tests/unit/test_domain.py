@@ -350,7 +350,9 @@ def test_evaluate_names_the_structure(model):
     for batch_edges in (100, 200_000):
         calculator = AlignnFFCalculator(model)
         text = " ".join(said(lambda: calculator.evaluate(structures, batch_edges=batch_edges)))  # noqa: B023
-        assert "strain of structure 1: " in text and "closest pair of structure 3: " in text
+        names = [structures[place].get_chemical_formula() for place in (1, 3)]
+        assert f"strain of structure 1, {names[0]}: " in text
+        assert f"closest pair of structure 3, {names[1]}: " in text
         assert said(lambda: calculator.evaluate(structures)) == []  # noqa: B023
 
 
