@@ -69,11 +69,12 @@ if __name__ == "__main__":
     parser.add_argument("--output", required=True)
     parser.add_argument("--tag", help="of all frames, instead of their own")
     parser.add_argument("frames", nargs="+")
+    parser.add_argument("--drop", nargs="*", default=[], help="sources, as in `info`, whose labels are not trusted")
     parser.add_argument("--judge", help="model that tells which frames are hopeless; they are dropped")
     options = parser.parse_args()
     held_out = {compound(atoms) for atoms in read(options.held_out, index=":")}
     frames = [frame for source in options.frames for frame in read(source, index=":")]
-    chosen = kept(frames, held_out)
+    chosen = kept((frame for frame in frames if frame.info["source"] not in options.drop), held_out)
     if options.tag:
         for frame in chosen:
             frame.info["tag"] = options.tag

@@ -1,6 +1,6 @@
-"""Soft elements and bcc metals of soft shears in three lattices for `alignn-ff distill --seeds`: `soft_crystals.py OUTPUT`.
+"""Soft elements and bcc metals of soft shears for `alignn-ff distill --seeds`: `soft_crystals.py OUTPUT`.
 
-Their energies change so little near equilibrium that frames of all sorts do not teach them.
+In three lattices. Their energies change so little near equilibrium that frames of all sorts do not teach them.
 """
 
 from __future__ import annotations
