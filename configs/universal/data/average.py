@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from alignn_ff.checkpoint import file_sha256
 
@@ -22,12 +22,12 @@ METRICS = {"energy": "energy_mae_mev_per_atom", "forces": "force_mae_mev_per_a",
 if __name__ == "__main__":
     first, second, share, output, *scores = sys.argv[1:]
     shares = {first: 1.0 - float(share), second: float(share)}
-    files = {name: safe_open(name, "pt") for name in shares}
-    header = json.loads(files[first].metadata()[KEY])
+    header = json.loads(safe_open(first, "pt").metadata()[KEY])
+    weights = {model: load_file(model) for model in shares}
     tensors = {}
-    for name in files[first].keys():
-        parts = [shares[model] * file.get_tensor(name).double() for model, file in files.items()]
-        tensors[name] = sum(parts).to(files[first].get_tensor(name).dtype)
+    for name, tensor in weights[first].items():
+        parts = [share * weights[model][name].double() for model, share in shares.items()]
+        tensors[name] = sum(parts).to(tensor.dtype)
     facts = header["facts"]
     facts["averaged"] = {Path(m).name: {"share": s, "sha256": file_sha256(Path(m))} for m, s in shares.items()}
     del facts["metrics"]
