@@ -13,10 +13,10 @@ import numpy as np
 from ase import Atoms
 from ase.formula import Formula
 from ase.io import read, write
-from vesin import ase_neighbor_list
 
 from alignn_ff import AlignnFFCalculator
 from alignn_ff.checkpoint import file_sha256
+from alignn_ff.distill.pairs import near_pairs
 
 NEAREST_A = 0.35
 CLOSE = ("close", "collision")
@@ -49,7 +49,7 @@ def hopeful(frames: Sequence[Atoms], model: str) -> list[Atoms]:
 
 
 def _nearest(frame: Atoms) -> float:
-    return float(ase_neighbor_list("ijd", frame, 2.0 * NEAREST_A)[2].min(initial=np.inf))
+    return float(near_pairs(frame, 2.0 * NEAREST_A)[2].min(initial=np.inf))
 
 
 def _is_suspect(frame: Atoms) -> bool:
